@@ -1,0 +1,171 @@
+"""given / when / then: how a test tells a story about the business.
+
+    given(CAPTURED).when(QualifyLead(**BANT)).then(QUALIFIED)
+    given(CAPTURED, QUALIFIED).when(QualifyLead(**OTHER)).refused(LeadNotOpen, status="qualified")
+    given(CAPTURED, QUALIFIED).when(QualifyLead(**BANT)).nothing()
+    given(OPENED).and_on(PIPELINE, DEFINED).when(WinDeal()).then(WON)
+
+`then`, `refused` and `nothing` answer with the history as it now is, so a story can go on.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from difflib import ndiff
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
+from uuid import UUID, uuid5
+
+import pytest
+
+from commands.base import Command, On
+from domain.base import Event, Refusal, State, aggregate_of, fold
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+R = TypeVar("R", bound=State[Any])
+
+HERE = UUID("00000000-0000-4000-8000-00000000aaaa")
+"""The stream of the events given first, which is the one the command is sent to."""
+
+ACTOR = UUID("00000000-0000-4000-8000-0000000000ac")
+"""The user who asks, unless a test says otherwise."""
+
+
+def given(*events: Event) -> History:
+    """The stream the command will be sent to has these events; none: it does not exist yet."""
+    return History({HERE: events})
+
+
+def new_id(purpose: str) -> UUID:
+    """The id a decision gets when it asks the world for a new one."""
+    return uuid5(HERE, purpose)
+
+
+@dataclass(frozen=True)
+class History:
+    """What happened so far, by stream: an in-memory world to decide in."""
+
+    events: Mapping[UUID, tuple[Event, ...]]
+    id: UUID = HERE
+    actor: UUID = ACTOR
+
+    def and_on(self, stream_id: UUID, *events: Event) -> History:
+        """Another stream has these events."""
+        return self._after(On(stream_id, event) for event in events)
+
+    def when(self, command: Command[Any], *, by: UUID = ACTOR) -> Decision:
+        """What the business answers to `command`."""
+        world = History(self.events, self.id, by)
+        try:
+            decided = tuple(command.decide_in(world, world.load(command.of, self.id)))
+        except Refusal as refusal:
+            return Decision(world, command, (), refusal)
+        return Decision(world, command, decided)
+
+    def load(self, of: type[R], stream_id: UUID) -> R:
+        """The state of a stream; blank when it has no events."""
+        return fold(of(), self.events.get(stream_id, ()))
+
+    def holder(self, kind: str, value: str) -> UUID | None:
+        """The stream that holds a reservation."""
+        return self.holders.get((kind, value))
+
+    def new_id(self, purpose: str) -> UUID:
+        """The same id for the same purpose, in every test."""
+        return new_id(purpose)
+
+    @cached_property
+    def holders(self) -> dict[tuple[str, str], UUID]:
+        """Every reservation and the stream that holds it; two holders could not be stored."""
+        holders: dict[tuple[str, str], UUID] = {}
+        for stream_id, events in self.events.items():
+            if events:
+                for held in self.load(_state_of(events[0]), stream_id).holds():
+                    assert held not in holders, f"{held} held by {holders[held]} and {stream_id}"
+                    holders[held] = stream_id
+        return holders
+
+    def _after(self, decided: Iterable[Event | On]) -> History:
+        streams = dict(self.events)
+        for item in decided:
+            on = item if isinstance(item, On) else On(self.id, item)
+            streams[on.stream_id] = (*streams.get(on.stream_id, ()), on.event)
+        return History(streams, self.id)
+
+    def __str__(self) -> str:
+        return "\n      ".join(
+            f"{_name(self, stream_id)}: {', '.join(type(event).__name__ for event in events)}"
+            for stream_id, events in self.events.items()
+            if events
+        ) or "no events"
+
+
+@dataclass(frozen=True)
+class Decision:
+    """The answer to a command: events, none, or a refusal."""
+
+    history: History
+    command: Command[Any]
+    events: tuple[Event | On, ...]
+    refusal: Refusal | None = None
+
+    def then(self, *expected: Event | On) -> History:
+        """Exactly these events follow."""
+        __tracebackhide__ = True
+        if self.refusal is not None or self.events != expected:
+            self._fail(_lines(expected))
+        after = self.history._after(self.events)
+        assert after.holders is not None
+        return after
+
+    def nothing(self) -> History:
+        """The wish is already true: no event, and no refusal."""
+        __tracebackhide__ = True
+        return self.then()
+
+    def refused(self, why: type[Refusal], **details: Any) -> History:
+        """The business says no, for this reason, with at least these details."""
+        __tracebackhide__ = True
+        said = self.refusal
+        if type(said) is not why or not details.items() <= said.details.items():
+            self._fail([f"refused: {why.__name__}", *_fields(details)])
+        return self.history
+
+    def _fail(self, expected: list[str]) -> NoReturn:
+        __tracebackhide__ = True
+        said = self.refusal
+        got = (
+            _lines(self.events)
+            if said is None
+            else [f"refused: {type(said).__name__}", *_fields(said.details), f"  “{said}”"]
+        )
+        difference = (line for line in ndiff(expected, got) if not line.startswith("?"))
+        pytest.fail(
+            f"given {self.history}\nwhen  {self.command!r}\nthen  (- expected, + got)\n"
+            + "\n".join(difference),
+            pytrace=False,
+        )
+
+
+def _state_of(event: Event) -> type[State[Any]]:
+    """The state an event belongs to: stored types begin with the name of the aggregate."""
+    states: dict[str, type[State[Any]]] = {aggregate_of(of): of for of in State.__subclasses__()}
+    return states[event.type.split(".", maxsplit=1)[0]]
+
+
+def _lines(events: Iterable[Event | On]) -> list[str]:
+    lines: list[str] = []
+    for item in events:
+        event, place = (item.event, f" on {item.stream_id}") if isinstance(item, On) else (item, "")
+        lines += [f"{type(event).__name__}{place}", *_fields(dict(event))]
+    return lines or ["nothing"]
+
+
+def _fields(values: Mapping[str, Any]) -> list[str]:
+    return [f"  {name}={value!r}" for name, value in values.items()]
+
+
+def _name(history: History, stream_id: UUID) -> str:
+    return "here" if stream_id == history.id else str(stream_id)
