@@ -1,0 +1,34 @@
+"""What can happen and what is then true. Pure: no input, no output, no clock."""
+
+from __future__ import annotations
+
+from typing import Any, get_args
+
+from domain.base import Event, State
+from domain.clock import Clock
+from domain.custom_fields import CustomFields
+from domain.lead import Lead
+from domain.score import Score
+from domain.user import User
+
+AGGREGATES: tuple[type[State[Any]], ...] = (
+    Lead,
+    User,
+    CustomFields,
+    Clock,
+    Score,
+)
+"""Every aggregate, in the order of the documentation."""
+
+
+def events_of(aggregate: type[State[Any]]) -> tuple[type[Event], ...]:
+    """The events of an aggregate: the union its state is declared over."""
+    base = next(base for base in vars(aggregate)["__orig_bases__"] if get_args(base))
+    union = get_args(base)[0]
+    return get_args(union) or (union,)
+
+
+EVENTS: dict[str, type[Event]] = {
+    event.type: event for aggregate in AGGREGATES for event in events_of(aggregate)
+}
+"""Every event by the name it is stored under: the log holds no others."""
