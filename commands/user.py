@@ -1,0 +1,125 @@
+"""What can be asked of users."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+from uuid import UUID
+
+from commands.base import Command, World
+from domain.user import (
+    ManagerBelow,
+    ManagerNotActive,
+    User,
+    UserAlreadyRegistered,
+    UserDeactivated,
+    UserEmailTaken,
+    UserEvent,
+    UserHandleTaken,
+    UserInactive,
+    UserReactivated,
+    UserRegistered,
+    UserTeamChanged,
+    UserUnknown,
+)
+from domain.values import EmailAddress, Line
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+class RegisterUser(Command[User], creates=True):
+    """Add somebody to the workspace."""
+
+    name: Line
+    email: EmailAddress | None = None
+    handle: Line | None = None
+    team: Line
+    manager_id: UUID | None = None
+
+    example = {
+        "name": "Moses Frase",
+        "email": "moses@example.com",
+        "handle": "moses.frase",
+        "team": "Central",
+    }
+
+    def decide_in(self, world: World, user: User, /) -> Iterator[UserEvent]:
+        registered = UserRegistered(**self.fields())
+        if user.registered == registered:
+            return
+        if user.registered is not None:
+            raise UserAlreadyRegistered
+        if self.email and world.holder("user.email", self.email.casefold()):
+            raise UserEmailTaken
+        if self.handle and world.holder("user.handle", self.handle.casefold()):
+            raise UserHandleTaken(handle=self.handle)
+        may_manage(world, self.manager_id)
+        yield registered
+
+
+class ChangeUserTeam(Command[User]):
+    """Move a user to another team or manager."""
+
+    team: Line
+    manager_id: UUID | None = None
+
+    example = {"team": "West", "manager_id": "00000000-0000-4000-8000-000000000002"}
+
+    def decide_in(self, world: World, user: User, /) -> Iterator[UserEvent]:
+        known(user)
+        if user.status == "inactive":
+            raise UserInactive(user_id=world.id)
+        if (user.team, user.manager_id) == (self.team, self.manager_id):
+            return
+        may_manage(world, self.manager_id)
+        yield UserTeamChanged(
+            **self.fields(), previous_team=user.team, previous_manager_id=user.manager_id
+        )
+
+
+class DeactivateUser(Command[User]):
+    """Let a user own nothing new."""
+
+    example = {}
+
+    def decide(self, user: User, /) -> Iterator[UserEvent]:
+        known(user)
+        if user.status == "active":
+            yield UserDeactivated()
+
+
+class ReactivateUser(Command[User]):
+    """Let a deactivated user work again."""
+
+    example = {}
+
+    def decide(self, user: User, /) -> Iterator[UserEvent]:
+        known(user)
+        if user.status == "inactive":
+            yield UserReactivated()
+
+
+def known(user: User) -> None:
+    """Refuse what is asked of a user who was never registered."""
+    if user.status == "unknown":
+        raise UserUnknown
+
+
+def may_manage(world: World, manager_id: UUID | None) -> None:
+    """Refuse a manager who does not work here, or who reports to the user of the command."""
+    if manager_id is None:
+        return
+    manager = world.load(User, manager_id)
+    if manager_id != world.id and manager.status != "active":
+        raise ManagerNotActive(manager_id=manager_id, status=manager.status)
+    above: UUID | None = manager_id
+    while above is not None:
+        if above == world.id:
+            raise ManagerBelow(manager_id=manager_id)
+        above = world.load(User, above).manager_id
+
+
+def may_own(world: World, user_id: UUID) -> None:
+    """Refuse to give work to somebody who left."""
+    if world.load(User, user_id).status == "inactive":
+        raise UserInactive(user_id=user_id)
