@@ -42,15 +42,16 @@ Line = Annotated[
 ]
 """One line of text, 1 to 200 characters."""
 
+Slug = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,59}$")]
+"""A short name for programs as much as for people, such as `closed_won`."""
+
 Text = Annotated[str, AfterValidator(_storable), StringConstraints(max_length=20_000)]
 """Free text, up to 20,000 characters; may be empty."""
 
 EmailAddress = Annotated[str, StringConstraints(max_length=254), AfterValidator(_email)]
 """An e-mail address, syntactically valid and normalized (no look-up is made)."""
 
-Phone = Annotated[
-    str, StringConstraints(strip_whitespace=True, pattern=r"^\+?[0-9 ()./-]{3,30}$")
-]
+Phone = Annotated[str, StringConstraints(strip_whitespace=True, pattern=r"^\+?[0-9 ()./-]{3,30}$")]
 Country = Annotated[str, StringConstraints(pattern=r"^[A-Z]{2}$")]
 """ISO 3166-1 alpha-2."""
 
@@ -63,6 +64,9 @@ Amount = Annotated[Decimal, Field(max_digits=18, decimal_places=2, allow_inf_nan
 Probability = Annotated[Decimal, Field(ge=0, le=1, max_digits=5, decimal_places=4)]
 """0 to 1 in steps of a ten-thousandth: DECIMAL(5,4), so that expected values stay exact."""
 
+ForecastCategory = Literal["pipeline", "best_case", "commit", "closed", "omitted"]
+"""How far a forecast counts on a deal."""
+
 Whole = Annotated[int, Field(ge=-INTEGER_MAX - 1, le=INTEGER_MAX)]
 Moment = Annotated[AwareDatetime, AfterValidator(_utc)]
 """A point in time with a zone, kept in UTC."""
@@ -70,6 +74,8 @@ Moment = Annotated[AwareDatetime, AfterValidator(_utc)]
 EmailKind = Literal["business", "free", "none"]
 CustomValue = bool | Whole | FiniteFloat | Line | None
 """What a custom field may hold; what exactly is declared per field."""
+
+TitleLevel = Literal["executive", "manager", "staff", "other"]
 
 FREE_MAIL = frozenset(
     "gmail.com googlemail.com yahoo.com outlook.com hotmail.com live.com icloud.com aol.com "
@@ -83,6 +89,27 @@ def email_kind(email: str | None) -> EmailKind:
     if not email:
         return "none"
     return "free" if email.rsplit("@", 1)[-1].lower() in FREE_MAIL else "business"
+
+
+EXECUTIVE = re.compile(
+    r"\b(chief|c[defimoprt]o|president|founder|[es]?vp|managing director|chair(man|woman)?"
+    r"|geschäftsführer(in)?|vorstand)\b|^(co-?)?owner$"
+)
+MANAGER = re.compile(r"\b(director|head|manager(in)?|lead|leader|supervisor|\w*leiter(in)?|\w*leitung)\b")
+
+
+def title_level(title: str | None) -> TitleLevel:
+    """How high a job title stands, "other" if there is none: what models may know of it.
+
+    >>> title_level("VP Sales"), title_level("Head of IT"), title_level("Clerk"), title_level(None)
+    ('executive', 'manager', 'staff', 'other')
+    """
+    if not title:
+        return "other"
+    plain = title.casefold()
+    if EXECUTIVE.search(plain):
+        return "executive"
+    return "manager" if MANAGER.search(plain) else "staff"
 
 
 def identity(name: str) -> str:

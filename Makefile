@@ -1,0 +1,48 @@
+# Needs python3 (3.11 or newer), git and make; `make setup` brings the rest into .venv.
+
+PYTHON := $(shell command -v python3.11 || command -v python3)
+BIN := .venv/bin
+export UV_PROJECT_ENVIRONMENT := .venv
+export UV_PYTHON_DOWNLOADS := never
+unexport VIRTUAL_ENV
+
+.PHONY: help setup demo test check format bench
+
+help:
+	@echo "make demo     two years of a small company, and a guided tour through them"
+	@echo "make test     all tests"
+	@echo "make check    format, lint, types, imports, tests: what has to pass before a merge"
+	@echo "make format   format the code and mend what ruff can mend"
+	@echo "make bench    the figures of the README, measured on this machine"
+	@echo "make setup    only what all of these do first: .venv with locked dependencies"
+
+setup: .venv/.ready
+
+.venv/.ready: uv.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+		|| { echo "Backstory needs Python 3.11 or newer; found: $(PYTHON)" >&2; exit 1; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@test -x $(BIN)/uv || $(BIN)/python -m pip install --quiet --disable-pip-version-check uv==0.13.9
+	@echo "Installing locked dependencies into .venv ..."
+	@$(BIN)/uv sync --frozen --quiet
+	@touch $@
+
+demo: setup
+	@$(BIN)/backstory demo
+
+test: setup
+	@$(BIN)/pytest -n 2 --dist loadgroup
+
+check: setup
+	$(BIN)/ruff format --check
+	$(BIN)/ruff check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/pytest -n 2 --dist loadgroup
+
+format: setup
+	@$(BIN)/ruff format
+	@$(BIN)/ruff check --fix
+
+bench: setup
+	@$(BIN)/python -m benchmarks

@@ -1,0 +1,84 @@
+"""A command, and the one way it is handled: load -> decide -> append."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Protocol, TypeVar
+
+from pydantic import BaseModel, ConfigDict
+
+from domain.base import Event, State
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from uuid import UUID
+
+S = TypeVar("S", bound=State[Any])
+R = TypeVar("R", bound=State[Any])
+
+
+@dataclass(frozen=True, slots=True)
+class On:
+    """An event for another stream than the command's own."""
+
+    stream_id: UUID
+    event: Event
+
+
+class World(Protocol):
+    """What a decision may look at beside its own state; all that is read is version-checked."""
+
+    @property
+    def id(self) -> UUID:
+        """The stream the command was sent to."""
+
+    @property
+    def actor(self) -> UUID:
+        """The user who asks."""
+
+    def load(self, of: type[R], stream_id: UUID) -> R:
+        """The state of a stream; blank when it has no events."""
+
+    def holder(self, kind: str, value: str) -> UUID | None:
+        """The stream that holds a reservation, such as `("lead.email", "ann@example.com")`."""
+
+    def new_id(self, purpose: str) -> UUID:
+        """An id derived from the command: the same command asked twice derives the same."""
+
+
+class Command(BaseModel, Generic[S]):
+    """A wish: its fields are the input and its limits, `decide` the rule and the outcome.
+
+    `decide` yields events of the command's own stream, or `On(stream, event)` for others, and
+    raises a `Refusal` when the business says no. It is pure. A wish that is already true yields
+    nothing. A command that has to look at other streams overrides `decide_in` instead.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    of: ClassVar[type[State[Any]]]
+    creates: ClassVar[bool] = False
+    example: ClassVar[dict[str, Any]] = {}
+
+    def __init_subclass__(cls, *, creates: bool = False, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        cls.creates = creates
+
+    @classmethod
+    def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:
+        for base in cls.__mro__:
+            arguments = base.__dict__.get("__pydantic_generic_metadata__", {}).get("args", ())
+            if arguments and isinstance(arguments[0], type):
+                cls.of = arguments[0]
+
+    def decide(self, state: S, /) -> Iterator[Event | On]:
+        """Events that follow from this wish in this state."""
+        raise NotImplementedError
+
+    def decide_in(self, world: World, state: S, /) -> Iterator[Event | On]:
+        """`decide`, with a view of other streams."""
+        return self.decide(state)
+
+    def fields(self) -> dict[str, Any]:
+        """The fields as they are, ready for an event of the same shape."""
+        return {name: getattr(self, name) for name in type(self).model_fields}

@@ -1,0 +1,187 @@
+"""What can be asked of a lead."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+from uuid import UUID
+
+from commands.base import Command, World
+from commands.custom_fields import CustomValues, custom_changes, custom_values
+from domain.lead import (
+    Bant,
+    BantTooLow,
+    DisqualifyReason,
+    EngagementKind,
+    Lead,
+    LeadAlreadyCaptured,
+    LeadAssigned,
+    LeadCaptured,
+    LeadClosed,
+    LeadCustomFieldsSet,
+    LeadDisqualified,
+    LeadEngaged,
+    LeadEvent,
+    LeadNotDisqualified,
+    LeadNotOpen,
+    LeadQualified,
+    LeadRecycled,
+    LeadUnknown,
+)
+from domain.values import (
+    Country,
+    EmailAddress,
+    Line,
+    Phone,
+    Text,
+    email_kind,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+BANT_FLOOR = 8
+"""A lead qualifies when its four dimensions add up to this and none is 0."""
+
+
+class CaptureLead(Command[Lead], creates=True):
+    """Record that somebody showed interest."""
+
+    name: Line
+    email: EmailAddress | None = None
+    phone: Phone | None = None
+    company: Line | None = None
+    title: Line | None = None
+    country: Country | None = None
+    source: Line
+    campaign_id: UUID | None = None
+    custom: CustomValues = {}
+
+    example = {
+        "name": "Ann Example",
+        "email": "ann@example.com",
+        "company": "Example Ltd",
+        "country": "GB",
+        "source": "website",
+    }
+
+    def decide_in(self, world: World, lead: Lead, /) -> Iterator[LeadEvent]:
+        captured = LeadCaptured(
+            **self.fields() | custom_values(world, Lead, self.custom),
+            email_kind=email_kind(self.email),
+            has_phone=self.phone is not None,
+        )
+        if lead.status == "unknown":
+            yield captured
+        elif lead.captured != captured:
+            raise LeadAlreadyCaptured
+
+
+class AssignLead(Command[Lead]):
+    """Make a user responsible for a lead."""
+
+    owner: UUID
+
+    example = {"owner": "00000000-0000-4000-8000-000000000001"}
+
+    def decide(self, lead: Lead, /) -> Iterator[LeadEvent]:
+        known(lead)
+        if lead.status == "converted":
+            raise LeadClosed(status=lead.status)
+        if lead.owner != self.owner:
+            yield LeadAssigned(owner=self.owner, previous_owner=lead.owner)
+
+
+class EngageLead(Command[Lead]):
+    """Record that the lead did something that shows interest."""
+
+    kind: EngagementKind
+    note: Text = ""
+
+    example = {"kind": "form_submitted", "note": "Asked for a price list."}
+
+    def decide(self, lead: Lead, /) -> Iterator[LeadEvent]:
+        known(lead)
+        if lead.status == "converted":
+            raise LeadClosed(status=lead.status)
+        yield LeadEngaged(**self.fields(), engagements=lead.engagements + 1)
+
+
+class QualifyLead(Command[Lead]):
+    """Declare an open lead worth a salesperson's time."""
+
+    budget: Bant
+    authority: Bant
+    need: Bant
+    timeline: Bant
+    evidence: Text = ""
+
+    example = {
+        "budget": 3,
+        "authority": 4,
+        "need": 5,
+        "timeline": 2,
+        "evidence": "Budget approved by the board in March.",
+    }
+
+    def decide(self, lead: Lead, /) -> Iterator[LeadEvent]:
+        known(lead)
+        qualified = LeadQualified(**self.fields())
+        if lead.qualification == qualified and lead.status == "qualified":
+            return
+        if lead.status != "open":
+            raise LeadNotOpen(status=lead.status)
+        scores = (self.budget, self.authority, self.need, self.timeline)
+        if sum(scores) < BANT_FLOOR or 0 in scores:
+            raise BantTooLow(total=sum(scores), floor=BANT_FLOOR)
+        yield qualified
+
+
+class DisqualifyLead(Command[Lead]):
+    """Give a lead up, for a reason."""
+
+    reason: DisqualifyReason
+    note: Text = ""
+
+    example = {"reason": "no_budget", "note": "Asked to come back next year."}
+
+    def decide(self, lead: Lead, /) -> Iterator[LeadEvent]:
+        known(lead)
+        disqualified = LeadDisqualified(**self.fields())
+        if lead.disqualification == disqualified and lead.status == "disqualified":
+            return
+        if lead.status not in ("open", "qualified"):
+            raise LeadNotOpen(status=lead.status)
+        yield disqualified
+
+
+class RecycleLead(Command[Lead]):
+    """Bring a lead that was given up back into the queue."""
+
+    reason: Line
+
+    example = {"reason": "New budget year"}
+
+    def decide(self, lead: Lead, /) -> Iterator[LeadEvent]:
+        known(lead)
+        if lead.status != "disqualified":
+            raise LeadNotDisqualified(status=lead.status)
+        yield LeadRecycled(reason=self.reason)
+
+
+class SetLeadCustomFields(Command[Lead]):
+    """Set custom fields of a lead; fields not named keep their values."""
+
+    custom: CustomValues
+
+    example = {"custom": {}}
+
+    def decide_in(self, world: World, lead: Lead, /) -> Iterator[LeadEvent]:
+        known(lead)
+        if changes := custom_changes(world, Lead, lead, self.custom):
+            yield LeadCustomFieldsSet(**changes)
+
+
+def known(lead: Lead) -> None:
+    """Refuse what is asked of a lead that was never captured."""
+    if lead.status == "unknown":
+        raise LeadUnknown

@@ -1,0 +1,207 @@
+"""A lead: somebody showed interest; is it worth a salesperson's time?"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Annotated, Literal, assert_never
+from uuid import UUID
+
+from pydantic import Field
+
+from domain.base import HIDDEN, Event, Personal, Refusal, State
+from domain.values import (
+    Country,
+    CustomValue,
+    EmailAddress,
+    EmailKind,
+    Line,
+    Phone,
+    Text,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+Bant = Annotated[int, Field(ge=0, le=5)]
+"""One dimension of BANT, 0 (nothing known) to 5 (certain)."""
+
+EngagementKind = Literal[
+    "email_opened", "email_clicked", "page_visited", "form_submitted", "call", "meeting", "reply"
+]
+DisqualifyReason = Literal[
+    "no_budget",
+    "no_authority",
+    "no_need",
+    "bad_timing",
+    "competitor",
+    "unreachable",
+    "duplicate",
+    "spam",
+    "other",
+]
+Status = Literal["unknown", "open", "qualified", "disqualified", "converted"]
+
+
+class LeadCaptured(Event, type="lead.captured.v1"):
+    """Somebody showed interest."""
+
+    name: Personal[Line]
+    email: Personal[EmailAddress | None]
+    phone: Personal[Phone | None]
+    email_kind: EmailKind
+    has_phone: bool
+    company: Line | None
+    title: Line | None
+    country: Country | None
+    source: Line
+    campaign_id: UUID | None
+    custom: dict[str, CustomValue]
+    custom_personal: Personal[dict[str, CustomValue]]
+
+
+class LeadAssigned(Event, type="lead.assigned.v1"):
+    """A user became responsible for the lead."""
+
+    owner: UUID
+    previous_owner: UUID | None
+
+
+class LeadEngaged(Event, type="lead.engaged.v1"):
+    """The lead did something that shows interest."""
+
+    kind: EngagementKind
+    engagements: int
+    note: Personal[Text]
+
+
+class LeadQualified(Event, type="lead.qualified.v1"):
+    """A salesperson judged the lead worth working."""
+
+    budget: Bant
+    authority: Bant
+    need: Bant
+    timeline: Bant
+    evidence: Personal[Text]
+
+
+class LeadDisqualified(Event, type="lead.disqualified.v1"):
+    """A salesperson gave the lead up, for a reason."""
+
+    reason: DisqualifyReason
+    note: Personal[Text]
+
+
+class LeadRecycled(Event, type="lead.recycled.v1"):
+    """A lead given up came back into the queue."""
+
+    reason: Line
+
+
+class LeadConverted(Event, type="lead.converted.v1"):
+    """The lead became a customer with a contact and, perhaps, a deal."""
+
+    customer_id: UUID
+    contact_id: UUID
+    deal_id: UUID | None
+
+
+class LeadCustomFieldsSet(Event, type="lead.custom_fields_set.v1"):
+    """Custom fields took new values; all of them are listed, as they are now."""
+
+    custom: dict[str, CustomValue]
+    custom_personal: Personal[dict[str, CustomValue]]
+
+
+LeadEvent = (
+    LeadCaptured
+    | LeadAssigned
+    | LeadEngaged
+    | LeadQualified
+    | LeadDisqualified
+    | LeadRecycled
+    | LeadConverted
+    | LeadCustomFieldsSet
+)
+
+
+class LeadUnknown(Refusal):
+    """There is no such lead."""
+
+
+class LeadAlreadyCaptured(Refusal):
+    """A lead with this id was captured before, with other values."""
+
+
+class LeadNotOpen(Refusal):
+    """The lead is {status}; only an open lead can do this."""
+
+
+class LeadNotQualified(Refusal):
+    """The lead is {status}; only a qualified lead can be converted."""
+
+
+class LeadNotDisqualified(Refusal):
+    """The lead is {status}; only a disqualified lead can be recycled."""
+
+
+class LeadClosed(Refusal):
+    """The lead is {status} and no longer changes."""
+
+
+class BantTooLow(Refusal):
+    """BANT adds up to {total}; a lead qualifies with {floor} or more and no dimension at 0."""
+
+
+@dataclass(frozen=True, slots=True)
+class Lead(State[LeadEvent]):
+    """What decisions about a lead need to know."""
+
+    status: Status = "unknown"
+    name: str = ""
+    email: str | None = None
+    phone: str | None = None
+    company: str | None = None
+    owner: UUID | None = None
+    engagements: int = 0
+    custom: dict[str, CustomValue] = field(default_factory=dict)
+    custom_personal: dict[str, CustomValue] = field(default_factory=dict)
+    captured: LeadCaptured | None = None
+    disqualification: LeadDisqualified | None = None
+    qualification: LeadQualified | None = None
+    conversion: LeadConverted | None = None
+
+    def evolve(self, event: LeadEvent, /) -> Lead:
+        match event:
+            case LeadCaptured():
+                return replace(
+                    self,
+                    status="open",
+                    captured=event,
+                    name=event.name,
+                    email=event.email,
+                    phone=event.phone,
+                    company=event.company,
+                    custom=event.custom,
+                    custom_personal=event.custom_personal,
+                )
+            case LeadAssigned():
+                return replace(self, owner=event.owner)
+            case LeadEngaged():
+                return replace(self, engagements=event.engagements)
+            case LeadQualified():
+                return replace(self, status="qualified", qualification=event)
+            case LeadDisqualified():
+                return replace(self, status="disqualified", disqualification=event)
+            case LeadRecycled():
+                return replace(self, status="open", qualification=None)
+            case LeadConverted():
+                return replace(self, status="converted", conversion=event)
+            case LeadCustomFieldsSet():
+                return replace(self, custom=event.custom, custom_personal=event.custom_personal)
+            case _:
+                assert_never(event)
+
+    def holds(self) -> Iterator[tuple[str, str]]:
+        """One live lead per e-mail address."""
+        if self.status in ("open", "qualified") and self.email and self.email is not HIDDEN:
+            yield "lead.email", self.email.casefold()
