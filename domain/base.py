@@ -105,7 +105,7 @@ def aggregate_of(state: type[State[Any]]) -> str:
     return re.sub(r"(?<=[a-z])(?=[A-Z])", "_", state.__name__).lower()
 
 
-class Refusal(Exception):  # noqa: N818 - a refusal is an answer of the business, not an error
+class Refusal(Exception):
     """The business says no.
 
     The docstring of a subclass is its message; keyword arguments fill its {placeholders} and

@@ -1,0 +1,1 @@
+"""Doors only: HTTP routes derived from commands and queries."""

@@ -1,0 +1,1 @@
+"""The log: the only importer of the library `eventsourcing`."""

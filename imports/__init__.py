@@ -1,0 +1,1 @@
+"""Files in and out: readable recipes and the machinery that follows them."""

@@ -1,0 +1,1 @@
+"""Online models: a learner folds the log into weights and appends what it foresees."""

@@ -1,0 +1,1 @@
+"""How tables follow from events, in columns."""

@@ -1,0 +1,1 @@
+"""Time: as of then, rebuild, difference, verification."""
