@@ -95,7 +95,9 @@ EXECUTIVE = re.compile(
     r"\b(chief|c[defimoprt]o|president|founder|[es]?vp|managing director|chair(man|woman)?"
     r"|geschäftsführer(in)?|vorstand)\b|^(co-?)?owner$"
 )
-MANAGER = re.compile(r"\b(director|head|manager(in)?|lead|leader|supervisor|\w*leiter(in)?|\w*leitung)\b")
+MANAGER = re.compile(
+    r"\b(director|head|manager(in)?|lead|leader|supervisor|\w*leiter(in)?|\w*leitung)\b"
+)
 
 
 def title_level(title: str | None) -> TitleLevel:
