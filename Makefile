@@ -4,6 +4,9 @@ PYTHON := $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 export UV_PROJECT_ENVIRONMENT := .venv
 export UV_PYTHON_DOWNLOADS := never
+# Where the system keeps certificates they are trusted, those of a company proxy among them.
+export UV_SYSTEM_CERTS ?= \
+	$(if $(wildcard /etc/ssl/certs/*.crt /etc/ssl/certs/*.pem /etc/pki/tls/certs/*.crt),true,false)
 unexport VIRTUAL_ENV
 
 .PHONY: help setup demo test check format bench
