@@ -11,6 +11,9 @@ from domain.base import Event, State
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from concurrent.futures import Future
+
+    from eventstore.writer import Context, Receipt, Writer
     from uuid import UUID
 
 S = TypeVar("S", bound=State[Any])
@@ -82,3 +85,13 @@ class Command(BaseModel, Generic[S]):
     def fields(self) -> dict[str, Any]:
         """The fields as they are, ready for an event of the same shape."""
         return {name: getattr(self, name) for name in type(self).model_fields}
+
+
+def handle(
+    writer: Writer, command: Command[Any], stream_id: UUID, context: Context
+) -> Future[Receipt]:
+    """Load -> decide -> append. The future is done after the commit.
+
+    It holds the receipt, the `Refusal`, or an `EventStoreError`.
+    """
+    return writer.submit(stream_id, command.of, command.decide_in, context)

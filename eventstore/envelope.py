@@ -1,0 +1,74 @@
+"""The envelope: what the log knows of an event beside what happened."""
+
+from __future__ import annotations
+
+import os
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+from uuid import UUID
+
+from eventsourcing.persistence import StoredEvent
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from domain.base import Event
+
+
+@dataclass(frozen=True, slots=True)
+class NewEvent:
+    """An event on its way into the log. `occurred_at` None means: when it is recorded."""
+
+    event_id: UUID
+    stream_id: UUID
+    version: int
+    occurred_at: datetime | None
+    actor: UUID
+    correlation_id: UUID
+    causation_id: UUID | None
+    event: Event
+
+    @property
+    def originator_id(self) -> UUID:
+        """The library's name for `stream_id`."""
+        return self.stream_id
+
+    @property
+    def originator_version(self) -> int:
+        """The library's name for `version`."""
+        return self.version
+
+
+@dataclass(frozen=True, slots=True)
+class RecordedEvent(NewEvent):
+    """An event as the log holds it."""
+
+    occurred_at: datetime
+    position: int
+    recorded_at: datetime
+
+
+@dataclass(frozen=True)
+class StoredEnvelope(StoredEvent):
+    """The library's row (stream, version, type, JSON) with the columns of the envelope.
+
+    `position` and `recorded_at` are None until the row is stored.
+    """
+
+    event_id: UUID
+    occurred_at: datetime | None
+    actor: UUID
+    correlation_id: UUID
+    causation_id: UUID | None
+    position: int | None = None
+    recorded_at: datetime | None = None
+
+
+def uuid7() -> UUID:
+    """A time-ordered UUID, version 7 of RFC 9562: new rows land side by side in the index."""
+    milliseconds = time.time_ns() // 1_000_000
+    chance = int.from_bytes(os.urandom(10), "big")
+    value = (milliseconds & 0xFFFF_FFFF_FFFF) << 80 | 0x7 << 76
+    value |= (chance >> 68) << 64 | 0b10 << 62 | chance & 0x3FFF_FFFF_FFFF_FFFF
+    return UUID(int=value)

@@ -1,0 +1,82 @@
+"""What is asked of the log, and what comes back."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Protocol
+
+from eventstore.envelope import uuid7
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from concurrent.futures import Future
+    from datetime import datetime
+    from uuid import UUID
+
+    from domain.base import Event, State
+    from eventstore.batch import Decision
+
+
+class Addressed(Protocol):
+    """An event for another stream than the one the decision was asked of."""
+
+    @property
+    def stream_id(self) -> UUID:
+        """Where it goes."""
+
+    @property
+    def event(self) -> Event:
+        """What happened there."""
+
+
+@dataclass(frozen=True, slots=True)
+class IdempotencyKey:
+    """A client's word for one wish: `scope` is who asks what of whom, `digest` the body."""
+
+    scope: bytes
+    key: str
+    digest: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """Who asks, because of what, and how often it may count."""
+
+    actor: UUID
+    correlation_id: UUID
+    causation_id: UUID | None = None
+    occurred_at: datetime | None = None
+    command_id: UUID = field(default_factory=uuid7)
+    once: bool = False
+    """Answer with what `command_id` did if it appended before: for imports and policies."""
+    expected_version: int | None = None
+    key: IdempotencyKey | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """What a command did: the stream's version and the position of its last event.
+
+    When it appended nothing, because the wish was true already, `events` is 0 and `position` is
+    that of the newest event then in the log.
+    """
+
+    id: UUID
+    version: int
+    position: int
+    events: int
+
+
+Outcome = Receipt | Exception
+"""A receipt, or the `Refusal` or `EventStoreError` that is the answer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Intent:
+    """A decision waiting for its turn."""
+
+    stream_id: UUID
+    of: type[State[Any]]
+    decide: Callable[[Decision, Any], Iterable[Event | Addressed]]
+    context: Context
+    done: Future[Receipt]

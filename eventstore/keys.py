@@ -1,0 +1,172 @@
+"""Keys: one per person for personal fields, and one for hashes that uniqueness works on.
+
+Personal values are sealed with AES-256-GCM under the key of the person they are about. Those keys
+are kept outside the log, wrapped by the workspace's master key, which never enters the database.
+A destroyed key is a person forgotten: the ciphertexts, and all that was proved over them, stay.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import os
+import threading
+from collections import OrderedDict
+from typing import TYPE_CHECKING
+from uuid import UUID
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+    from pathlib import Path
+
+    import psycopg
+
+PREFIX = "enc1:"
+NONCE_BYTES = 12
+CACHED_KEYS_MAX = 200_000
+
+
+class MasterKeyLost(Exception):
+    """The master key of the workspace is not the one its data was sealed with."""
+
+
+def master_key(directory: Path) -> bytes:
+    """The workspace's master key: `BACKSTORY_MASTER_KEY` (64 hex digits), or a file of its own.
+
+    The file is made once, readable by its owner only; two processes that start at once agree.
+    """
+    given = os.environ.get("BACKSTORY_MASTER_KEY")
+    if given:
+        return bytes.fromhex(given)
+    path = directory / "master.key"
+    if not path.exists():
+        directory.mkdir(parents=True, exist_ok=True)
+        draft = directory / f"master.key.{os.getpid()}.{threading.get_ident()}"
+        with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+            file.write(os.urandom(32).hex())
+            file.flush()
+            os.fsync(file.fileno())
+        try:
+            os.link(draft, path)
+        except FileExistsError:
+            pass
+        finally:
+            draft.unlink()
+    return bytes.fromhex(path.read_text().strip())
+
+
+class Keyring:
+    """Seals and opens personal values; makes keyed hashes.
+
+    Keys of subjects are read and made through `table`, inside the caller's transaction when they
+    are made, so that no event is stored whose key is not.
+    """
+
+    def __init__(self, master: bytes) -> None:
+        if len(master) != 32:  # noqa: PLR2004 - AES-256
+            raise MasterKeyLost("the master key must be 64 hex digits (32 bytes)")
+        self._wrap = AESGCM(hmac.digest(master, b"wrap subject keys", "sha256"))
+        self._hash = hmac.digest(master, b"keyed hashes", "sha256")
+        self.fingerprint = hmac.digest(master, b"fingerprint", "sha256").hex()[:16]
+        self._known: OrderedDict[UUID, AESGCM | None] = OrderedDict()
+        self._guard = threading.Lock()
+
+    def keyed_hash(self, kind: str, value: str) -> bytes:
+        """What stands for a value where only equality matters; useless without the master key."""
+        return hmac.digest(self._hash, f"{kind}\x1f{value}".encode(), "sha256")
+
+    def encrypt(self, subject: UUID, event_id: UUID, field: str, plaintext: str) -> str:
+        """`plaintext` (JSON) sealed for one field of one event, as text the log can hold."""
+        with self._guard:
+            key = self._known.get(subject)
+        if key is None:
+            raise KeyError(f"no key loaded for subject {subject}")
+        nonce = os.urandom(NONCE_BYTES)
+        sealed = nonce + key.encrypt(nonce, plaintext.encode(), _bound_to(event_id, field, subject))
+        return f"{PREFIX}{subject}:{base64.b64encode(sealed).decode()}"
+
+    def decrypt(self, subject: UUID, event_id: UUID, field: str, text: str) -> str | None:
+        """The JSON that `text` seals; None when the subject's key is gone.
+
+        Raises ValueError when the ciphertext is damaged or belongs to another event or field.
+        """
+        with self._guard:
+            key = self._known.get(subject)
+        if key is None:
+            return None
+        sealed = base64.b64decode(text[len(PREFIX) + 37 :])
+        bound = _bound_to(event_id, field, subject)
+        try:
+            return key.decrypt(sealed[:NONCE_BYTES], sealed[NONCE_BYTES:], bound).decode()
+        except InvalidTag:
+            raise ValueError(f"the ciphertext of {field} does not belong to {event_id}") from None
+
+    def load(
+        self, cursor: psycopg.Cursor[dict[str, object]], subjects: Iterable[UUID], *, make: bool
+    ) -> list[UUID]:
+        """Have the keys of `subjects` at hand; with `make`, make those that do not exist.
+
+        Returns whose keys were made: if the transaction fails, `forget_cached` them.
+        """
+        missing = self._missing(subjects, make=make)
+        new: dict[UUID, bytes] = {}
+        if not missing:
+            return []
+        cursor.execute(
+            "SELECT subject, wrapped FROM subject_key WHERE subject = ANY(%s)", (missing,)
+        )
+        found = {row["subject"]: row["wrapped"] for row in cursor.fetchall()}
+        if make and len(found) < len(missing):
+            new = {subject: os.urandom(32) for subject in missing if subject not in found}
+            wrapped = {subject: self._seal(subject, key) for subject, key in new.items()}
+            cursor.execute(
+                "INSERT INTO subject_key (subject, wrapped) SELECT * FROM unnest(%s::uuid[], "
+                "%s::bytea[])",
+                (list(wrapped), list(wrapped.values())),
+            )
+            found |= wrapped
+        with self._guard:
+            for subject in missing:
+                sealed = found.get(subject)
+                self._known[subject] = AESGCM(self._open(subject, sealed)) if sealed else None
+            while len(self._known) > CACHED_KEYS_MAX:
+                self._known.popitem(last=False)
+        return list(new)
+
+    def forget_cached(self, subjects: Sequence[UUID] | None = None) -> None:
+        """Drop keys from memory: after a transaction that made them was rolled back."""
+        with self._guard:
+            if subjects is None:
+                self._known.clear()
+            for subject in subjects or ():
+                self._known.pop(subject, None)
+
+    def _missing(self, subjects: Iterable[UUID], *, make: bool) -> list[UUID]:
+        with self._guard:
+            return [
+                subject
+                for subject in dict.fromkeys(subjects)
+                if subject not in self._known or (make and self._known[subject] is None)
+            ]
+
+    def _seal(self, subject: UUID, key: bytes) -> bytes:
+        nonce = os.urandom(NONCE_BYTES)
+        return nonce + self._wrap.encrypt(nonce, key, subject.bytes)
+
+    def _open(self, subject: UUID, sealed: object) -> bytes:
+        wrapped = bytes(sealed)  # type: ignore[call-overload]
+        try:
+            return self._wrap.decrypt(wrapped[:NONCE_BYTES], wrapped[NONCE_BYTES:], subject.bytes)
+        except InvalidTag:
+            raise MasterKeyLost(
+                f"the key of subject {subject} cannot be unwrapped: this data was sealed under "
+                "another master key; restore master.key or BACKSTORY_MASTER_KEY"
+            ) from None
+
+
+def _bound_to(event_id: UUID, field: str, subject: UUID) -> bytes:
+    return f"{event_id}|{field}|{subject}".encode()

@@ -1,0 +1,273 @@
+"""The log: every event of a workspace, in one order."""
+
+from __future__ import annotations
+
+import threading
+import time
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, cast
+from uuid import UUID
+
+import adbc_driver_postgresql.dbapi as adbc
+import psycopg
+from eventsourcing.application import Application
+from eventsourcing.postgres import PostgresFactory
+from eventsourcing.utils import Environment, get_topic
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
+from psycopg.rows import dict_row
+from psycopg.sql import SQL, Composable
+
+from domain import AGGREGATES, events_of
+from domain.base import Event, State
+from eventstore.envelope import RecordedEvent, StoredEnvelope
+from eventstore.mapper import CURRENT, LIFTED, EventMapper, subject_in
+from eventstore.recorder import Bookmarks, EnvelopeRecorder
+from eventstore.transaction import Transaction
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from datetime import datetime
+
+    import pyarrow as pa
+    from eventsourcing.persistence import InfrastructureFactory, Mapper
+    from psycopg import Cursor
+    from psycopg.rows import DictRow
+
+    from eventstore.keys import Keyring
+
+STATES: dict[type[Event], type[State[Any]]] = {
+    event: state for state in AGGREGATES for event in events_of(state)
+}
+PAGE_ROWS = 2_000
+POLL_SECONDS = 0.25
+
+
+class Log(Application[UUID]):
+    """The events of one workspace: read in many ways, written only in a `transaction`.
+
+    It is the library's `Application`, with our recorder (envelope columns) and our mapper (plain
+    JSON, sealed personal fields). Safe to use from several threads.
+    """
+
+    def __init__(self, database_url: str, schema: str, keys: Keyring | None) -> None:
+        self.schema = schema
+        self.keys = keys
+        self.conninfo = make_conninfo(database_url, options=f"-csearch_path={schema}")
+        parts = conninfo_to_dict(database_url)
+        super().__init__(
+            {
+                "POSTGRES_DBNAME": str(parts.get("dbname", "postgres")),
+                "POSTGRES_HOST": str(parts.get("host", "")),
+                "POSTGRES_PORT": str(parts.get("port", 5432)),
+                "POSTGRES_USER": str(parts.get("user", "postgres")),
+                "POSTGRES_PASSWORD": str(parts.get("password", "")),
+                "POSTGRES_SCHEMA": schema,
+                "POSTGRES_POOL_SIZE": "1",
+                "POSTGRES_MAX_OVERFLOW": "15",
+                "POSTGRES_IDLE_IN_TRANSACTION_SESSION_TIMEOUT": "60",
+                "POSTGRES_ENABLE_DB_FUNCTIONS": "n",
+                "APPLICATION_RECORDER_TOPIC": get_topic(EnvelopeRecorder),
+            }
+        )
+        self.table = self.envelopes.table
+        self.bookmarks = Bookmarks(self.envelopes.datastore)
+        self._arrow = threading.local()
+
+    def construct_env(self, name: str, env: Any = None) -> Environment:
+        """Only what is given here counts: stray environment variables configure nothing."""
+        return Environment(name, dict(env or {}))
+
+    def construct_factory(self, env: Environment) -> InfrastructureFactory[Any]:
+        """PostgreSQL, with the workspace's schema as the search path of every connection."""
+        factory = PostgresFactory(env)
+        kwargs = cast("dict[str, Any]", factory.datastore.pool.kwargs)
+        kwargs["options"] = f"-csearch_path={self.schema}"
+        return factory
+
+    def construct_mapper(self) -> Mapper[UUID]:
+        """Plain JSON under explicit names."""
+        return EventMapper(self.keys)
+
+    @property
+    def envelopes(self) -> EnvelopeRecorder:
+        """The recorder, by its own type."""
+        return cast("EnvelopeRecorder", self.recorder)
+
+    @contextmanager
+    def transaction(self) -> Iterator[Transaction]:
+        """The turn to write: locked, committed when the block ends, rolled back if it raises."""
+        turn: Transaction | None = None
+        try:
+            with self.envelopes.datastore.get_connection() as connection, connection.transaction():
+                turn = Transaction(self, connection.cursor())
+                yield turn
+        except BaseException:
+            if turn is not None and self.keys is not None:
+                self.keys.forget_cached(turn.keys_made)
+            raise
+
+    @contextmanager
+    def cursor(self) -> Iterator[Cursor[DictRow]]:
+        """A cursor on the workspace's schema, each statement its own transaction."""
+        with self.envelopes.datastore.get_connection() as connection, connection.cursor() as cursor:
+            yield cursor
+
+    def state_of(self, event: Event) -> type[State[Any]]:
+        """The state an event belongs to."""
+        return STATES[type(event)]
+
+    def last_position(self) -> int:
+        """Position of the newest event; 0 when there is none."""
+        return self.envelopes.max_notification_id() or 0
+
+    def position_at(self, moment: datetime) -> int:
+        """Position of the last event recorded at or before `moment`; 0 when there is none."""
+        with self.cursor() as cursor:
+            cursor.execute(
+                SQL(
+                    "SELECT coalesce(max(notification_id), 0) AS p FROM {} WHERE recorded_at <= %s"
+                ).format(self.table),
+                (moment,),
+            )
+            row = cursor.fetchone()
+            return int(row["p"]) if row else 0
+
+    def read_stream(self, stream_id: UUID, after_version: int = 0) -> list[RecordedEvent]:
+        """The events of one stream, in order, after a version."""
+        with self.cursor() as cursor:
+            return self.stream_in(cursor, stream_id, after_version)
+
+    def stream_in(
+        self, cursor: Cursor[DictRow], stream_id: UUID, after_version: int
+    ) -> list[RecordedEvent]:
+        """`read_stream`, in the transaction of `cursor`."""
+        where = SQL("originator_id = %s AND originator_version > %s ORDER BY originator_version")
+        rows = self.envelopes.select_envelopes(cursor, where, (stream_id, after_version))
+        return self.open_rows(cursor, rows)
+
+    def read(
+        self,
+        after: int = 0,
+        *,
+        until: int | None = None,
+        limit: int | None = None,
+        stream: UUID | None = None,
+        types: Sequence[str] = (),
+        actor: UUID | None = None,
+    ) -> Iterator[RecordedEvent]:
+        """Events in the order of the log, a page in memory at a time.
+
+        `types` are stored types such as `lead.qualified.v1`, or aggregates such as `lead`.
+        """
+        conditions: list[Composable] = [SQL("notification_id > %s")]
+        values: list[Any] = [after]
+        for condition, value in (
+            ("notification_id <= %s", until),
+            ("originator_id = %s", stream),
+            ("actor = %s", actor),
+            ("(topic = ANY(%s) OR split_part(topic, '.', 1) = ANY(%s))", list(types) or None),
+        ):
+            if value is not None:
+                conditions.append(SQL(condition))
+                values += [value, value] if isinstance(value, list) else [value]
+        where = SQL(" AND ").join(conditions) + SQL(" ORDER BY notification_id LIMIT %s")
+        left = limit
+        while left is None or left > 0:
+            page = PAGE_ROWS if left is None else min(PAGE_ROWS, left)
+            with self.cursor() as cursor:
+                rows = self.envelopes.select_envelopes(cursor, where, [*values, page])
+                recorded = self.open_rows(cursor, rows)
+            yield from recorded
+            if len(rows) < page:
+                return
+            values[0] = recorded[-1].position
+            left = None if left is None else left - len(rows)
+
+    def open_rows(
+        self, cursor: Cursor[DictRow], rows: Sequence[StoredEnvelope]
+    ) -> list[RecordedEvent]:
+        """Rows as events, the keys they need fetched in one statement."""
+        if self.keys is not None:
+            self.keys.load(cursor, _subjects(rows), make=False)
+        decode = self.mapper.to_domain_event
+        return [cast("RecordedEvent", decode(row)) for row in rows]
+
+    def read_arrow(self, after: int, limit: int) -> pa.Table:
+        """Rows after a position as one Arrow table, `data` undecoded: what projections read."""
+        connection = getattr(self._arrow, "connection", None)
+        if connection is None:
+            connection = self._arrow.connection = adbc.connect(self.conninfo, autocommit=True)
+        with connection.cursor() as cursor:
+            cursor.execute(
+                "SELECT notification_id AS position, event_id::text AS event_id, "
+                "originator_id::text AS stream_id, originator_version AS version, "
+                "topic AS type, recorded_at, occurred_at, actor::text AS actor, "
+                "correlation_id::text AS correlation_id, causation_id::text AS causation_id, "
+                f'state AS data FROM "{self.schema}".log_events '
+                f"WHERE notification_id > {int(after)} ORDER BY notification_id "
+                f"LIMIT {int(limit)}"
+            )
+            return cursor.fetch_arrow_table()
+
+    def wait(self, after: int, timeout: float) -> bool:
+        """True as soon as there is an event after `after`; False when `timeout` seconds pass.
+
+        It is told of commits (LISTEN), and looks for itself every quarter of a second, so that a
+        lost notice costs no more than that.
+        """
+        return self._listener().wait(after, timeout)
+
+    def _listener(self) -> Listener:
+        listener: Listener | None = getattr(self._arrow, "listener", None)
+        if listener is None:
+            listener = self._arrow.listener = Listener(self)
+        return listener
+
+    def close(self) -> None:
+        """Close what this thread and the pool hold."""
+        for name in ("connection", "listener"):
+            held = getattr(self._arrow, name, None)
+            if held is not None:
+                held.close()
+        super().close()
+
+
+class Listener:
+    """One connection that listens for commits to the log."""
+
+    def __init__(self, log: Log) -> None:
+        self.log = log
+        self.connection: psycopg.Connection[DictRow] | None = None
+
+    def wait(self, after: int, timeout: float) -> bool:
+        """See `Log.wait`."""
+        deadline = time.monotonic() + timeout
+        while True:
+            if self.connection is None or self.connection.closed:
+                self.connection = psycopg.connect(
+                    self.log.conninfo, autocommit=True, row_factory=dict_row
+                )
+                self.connection.execute(f"LISTEN {self.log.envelopes.channel_name}")
+            found = self.connection.execute(
+                "SELECT 1 FROM log_events WHERE notification_id > %s LIMIT 1", (after,)
+            )
+            if found.fetchone():
+                return True
+            left = deadline - time.monotonic()
+            if left <= 0:
+                return False
+            for _ in self.connection.notifies(timeout=min(POLL_SECONDS, left), stop_after=1):
+                pass
+
+    def close(self) -> None:
+        """Stop listening."""
+        if self.connection is not None:
+            self.connection.close()
+
+
+def _subjects(rows: Sequence[StoredEnvelope]) -> Iterator[UUID]:
+    for row in rows:
+        event = CURRENT.get(row.topic) or LIFTED.get(row.topic, (None, None))[1]
+        subject = subject_in(row.state, event, cast("UUID", row.originator_id)) if event else None
+        if subject is not None:
+            yield subject

@@ -1,0 +1,129 @@
+"""Between events as values and rows as the log stores them."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
+
+import orjson
+from eventsourcing.persistence import JSONTranscoder, Mapper
+
+from domain import EVENTS
+from domain.base import HIDDEN, Event
+from eventstore.envelope import NewEvent, RecordedEvent, StoredEnvelope
+from eventstore.errors import EnvelopeMissing
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from eventsourcing.persistence import StoredEvent
+
+    from eventstore.keys import Keyring
+
+Lift = tuple["Callable[[dict[str, Any]], dict[str, Any]]", type[Event]]
+
+CURRENT: dict[str, type[Event]] = dict(EVENTS)
+LIFTED: dict[str, Lift] = {
+    stored: (lift, event) for event in EVENTS.values() for stored, lift in event.lifts.items()
+}
+PERSONAL: dict[type[Event], tuple[str, ...]] = {
+    event: event.personal_fields() for event in EVENTS.values()
+}
+
+
+class UnknownEventType(Exception):
+    """The log holds an event of a type that is not in the allow-list."""
+
+
+class EventMapper(Mapper[UUID]):
+    """Writes events as plain UTF-8 JSON under their own names, personal fields sealed.
+
+    Topics are looked up in the allow-list of `domain.EVENTS`, never imported. Without a keyring
+    personal fields are read as `HIDDEN`, and events that have any cannot be written.
+    """
+
+    def __init__(self, keys: Keyring | None) -> None:
+        super().__init__(transcoder=JSONTranscoder())
+        self.keys = keys
+
+    def to_stored_event(self, domain_event: Any) -> StoredEnvelope:
+        """The row of an event; the keys of its subject have to be loaded."""
+        new: NewEvent = domain_event
+        return StoredEnvelope(
+            originator_id=new.stream_id,
+            originator_version=new.version,
+            topic=new.event.type,
+            state=self._encode(new),
+            event_id=new.event_id,
+            occurred_at=new.occurred_at,
+            actor=new.actor,
+            correlation_id=new.correlation_id,
+            causation_id=new.causation_id,
+        )
+
+    def to_domain_event(self, stored_event: StoredEvent) -> RecordedEvent:  # type: ignore[override]
+        """The event of a row; personal fields whose keys are not loaded are `HIDDEN`."""
+        row = stored_event
+        if not isinstance(row, StoredEnvelope):
+            raise EnvelopeMissing(f"event {row.topic} of {row.originator_id} has no envelope")
+        if row.position is None or row.recorded_at is None or row.occurred_at is None:
+            raise EnvelopeMissing(f"event {row.event_id} is not recorded yet")
+        return RecordedEvent(
+            event_id=row.event_id,
+            stream_id=row.originator_id,  # type: ignore[arg-type]
+            version=row.originator_version,
+            occurred_at=row.occurred_at,
+            actor=row.actor,
+            correlation_id=row.correlation_id,
+            causation_id=row.causation_id,
+            event=self._decode(row),
+            position=row.position,
+            recorded_at=row.recorded_at,
+        )
+
+    def _encode(self, new: NewEvent) -> bytes:
+        personal = PERSONAL[type(new.event)]
+        if not personal:
+            return new.event.__pydantic_serializer__.to_json(new.event)
+        if self.keys is None:
+            raise EnvelopeMissing(f"{new.event.type} has personal fields, and no keys are at hand")
+        fields = new.event.model_dump(mode="json")
+        subject = subject_of(new.event, new.stream_id)
+        for name in personal:
+            if fields[name] is not None:
+                fields[name] = self.keys.encrypt(
+                    subject, new.event_id, name, json.dumps(fields[name], ensure_ascii=False)
+                )
+        return orjson.dumps(fields)
+
+    def _decode(self, row: StoredEnvelope) -> Event:
+        fields: dict[str, Any] = orjson.loads(row.state)
+        found = CURRENT.get(row.topic)
+        if found is None:
+            if row.topic not in LIFTED:
+                raise UnknownEventType(f"{row.topic} at position {row.position}")
+            lift, found = LIFTED[row.topic]
+            fields = lift(fields)
+        for name in PERSONAL[found]:
+            if fields.get(name) is not None:
+                fields[name] = self._open(row.event_id, name, fields[name])
+        return found.model_validate(fields, strict=False)
+
+    def _open(self, event_id: UUID, field: str, text: str) -> Any:
+        if self.keys is None:
+            return HIDDEN
+        opened = self.keys.decrypt(UUID(text[5:41]), event_id, field, text)
+        return HIDDEN if opened is None else json.loads(opened)
+
+
+def subject_of(event: Event, stream_id: UUID) -> UUID:
+    """The person the personal fields of an event are about."""
+    return getattr(event, event.subject) if event.subject else stream_id
+
+
+def subject_in(state: bytes, event: type[Event], stream_id: UUID) -> UUID | None:
+    """The subject of a stored row, read off its JSON; None when it has no personal fields."""
+    if not PERSONAL[event]:
+        return None
+    return UUID(orjson.loads(state)[event.subject]) if event.subject else stream_id

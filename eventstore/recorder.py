@@ -1,0 +1,157 @@
+"""The library's PostgreSQL recorder, with the envelope in columns of its own."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from eventsourcing.persistence import StoredEvent, Tracking
+from eventsourcing.postgres import (
+    PostgresApplicationRecorder,
+    PostgresDatastore,
+    PostgresTrackingRecorder,
+)
+from psycopg.sql import SQL, Identifier
+
+from eventstore.envelope import StoredEnvelope
+from eventstore.errors import EnvelopeMissing
+from eventstore.schema import migrate
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from uuid import UUID
+
+    from psycopg import Cursor
+    from psycopg.rows import DictRow
+
+COLUMNS = (
+    "notification_id, event_id, originator_id, originator_version, topic, state, recorded_at, "
+    "occurred_at, actor, correlation_id, causation_id"
+)
+
+# One clock for a batch: the server's, which here never runs backwards.
+NOW = (
+    "SELECT greatest(clock_timestamp(), recorded_at) AS now, notification_id AS last "
+    "FROM (SELECT 1) AS one LEFT JOIN (SELECT recorded_at, notification_id FROM {table} "
+    "ORDER BY notification_id DESC LIMIT 1) AS newest ON true"
+)
+
+
+class EnvelopeRecorder(PostgresApplicationRecorder):
+    """Stores `StoredEnvelope` rows; refuses events that come without their envelope.
+
+    The table lock of the library is kept, so commit order is position order. Its database
+    functions are not created: they skip that lock.
+    """
+
+    def __init__(
+        self, datastore: PostgresDatastore, *, events_table_name: str = "log_events"
+    ) -> None:
+        super().__init__(datastore, events_table_name=events_table_name)
+        if datastore.enable_db_functions:
+            raise ValueError("POSTGRES_ENABLE_DB_FUNCTIONS loses events; it cannot be switched on")
+        self.sql_create_statements = []
+        datastore.db_type_names.discard(self.stored_event_type_name)
+        self.table = Identifier(datastore.schema, events_table_name)
+        self.now_statement = SQL(NOW).format(table=self.table)  # type: ignore[arg-type]
+        # One array per column is the fastest way in: 61k rows/s at 1,000 a statement.
+        self.insert_events_statement = SQL(
+            "INSERT INTO {table} (originator_id, originator_version, topic, state, event_id, "
+            "recorded_at, occurred_at, actor, correlation_id, causation_id) "
+            "SELECT s, v, t, d, e, %s, coalesce(o, %s), a, c, p FROM unnest(%s::uuid[], "
+            "%s::bigint[], %s::text[], %s::bytea[], %s::uuid[], %s::timestamptz[], %s::uuid[], "
+            "%s::uuid[], %s::uuid[]) WITH ORDINALITY AS new(s, v, t, d, e, o, a, c, p, n) "
+            "ORDER BY n RETURNING notification_id"
+        ).format(table=self.table)
+
+    def create_table(self) -> None:
+        """Create or migrate every table of the workspace."""
+        with self.datastore.get_connection() as connection:
+            migrate(connection, self.datastore.schema)
+
+    def lock(self, cursor: Cursor[DictRow]) -> None:
+        """Wait for the turn to write: until the transaction ends no other writer appends."""
+        self._lock_table(cursor)
+        self._notify_channel(cursor)
+
+    def insert(
+        self, cursor: Cursor[DictRow], rows: Sequence[StoredEvent], recorded_at: Any
+    ) -> None:
+        """Queue the insert of `rows`; the positions come from `cursor.fetchall()`."""
+        bare = next((row for row in rows if not isinstance(row, StoredEnvelope)), None)
+        if bare is not None:
+            raise EnvelopeMissing(f"event {bare.topic} of {bare.originator_id} has no envelope")
+        columns: list[list[Any]] = [[] for _ in range(9)]
+        for row in rows:
+            for column, value in zip(
+                columns,
+                (
+                    row.originator_id,
+                    row.originator_version,
+                    row.topic,
+                    row.state,
+                    row.event_id,  # type: ignore[attr-defined]
+                    row.occurred_at,  # type: ignore[attr-defined]
+                    row.actor,  # type: ignore[attr-defined]
+                    row.correlation_id,  # type: ignore[attr-defined]
+                    row.causation_id,  # type: ignore[attr-defined]
+                ),
+                strict=True,
+            ):
+                column.append(value)
+        cursor.execute(
+            self.insert_events_statement, [recorded_at, recorded_at, *columns], prepare=True
+        )
+
+    def _insert_stored_events(
+        self, curs: Cursor[DictRow], stored_events: Sequence[StoredEvent], **_: Any
+    ) -> None:
+        self.lock(curs)
+        curs.execute(self.now_statement, prepare=True)
+        now = curs.fetchone()
+        self.insert(curs, stored_events, now["now"] if now else None)
+
+    def select_envelopes(
+        self, cursor: Cursor[DictRow], where: Any, parameters: Sequence[Any]
+    ) -> list[StoredEnvelope]:
+        """Rows with their envelopes, for a composed SQL condition."""
+        cursor.execute(
+            SQL("SELECT {columns} FROM {table} WHERE {where}").format(
+                columns=SQL(COLUMNS), table=self.table, where=where
+            ),
+            parameters,
+            prepare=True,
+        )
+        return [envelope(row) for row in cursor.fetchall()]
+
+
+def envelope(row: DictRow) -> StoredEnvelope:
+    """A row of the table as a value."""
+    return StoredEnvelope(
+        originator_id=row["originator_id"],
+        originator_version=row["originator_version"],
+        topic=row["topic"],
+        state=bytes(row["state"]),
+        event_id=row["event_id"],
+        occurred_at=row["occurred_at"],
+        actor=row["actor"],
+        correlation_id=row["correlation_id"],
+        causation_id=row["causation_id"],
+        position=row["notification_id"],
+        recorded_at=row["recorded_at"],
+    )
+
+
+class Bookmarks(PostgresTrackingRecorder):
+    """How far each follower of the log has come that keeps its bookmark in PostgreSQL."""
+
+    def __init__(
+        self, datastore: PostgresDatastore, *, tracking_table_name: str = "log_tracking"
+    ) -> None:
+        super().__init__(datastore, tracking_table_name=tracking_table_name)
+
+    def create_table(self) -> None:
+        """Nothing to do: `EnvelopeRecorder.create_table` makes every table."""
+
+    def advance(self, cursor: Cursor[DictRow], name: str, position: int) -> None:
+        """Move a bookmark forward in the caller's transaction; backwards is an IntegrityError."""
+        self._insert_tracking(cursor, Tracking(name, position))

@@ -1,0 +1,111 @@
+"""Reservations: what only one stream may hold at a time, such as an e-mail address.
+
+They are a fold like all else: a state says what it holds (`State.holds`), and what an event changes
+of that is taken or freed at the position of the event. The table keeps keyed hashes, no values.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from domain.base import Refusal, State
+
+if TYPE_CHECKING:
+    from uuid import UUID
+
+    from eventstore.keys import Keyring
+    from eventstore.transaction import Transaction
+
+
+class AlreadyHeld(Refusal):
+    """Another record already has this {kind}."""
+
+
+@dataclass(slots=True)
+class Reservation:
+    """One taken in this batch; indexes point into the batch's events."""
+
+    kind: str
+    hash: bytes
+    stream_id: UUID
+    taken: int
+    freed: int | None = None
+
+
+class Reservations:
+    """What a batch takes and frees, on top of what the table holds."""
+
+    def __init__(self, turn: Transaction, keys: Keyring | None, *, careful: bool) -> None:
+        self.turn = turn
+        self.keys = keys
+        self.careful = careful
+        self.taken: list[Reservation] = []
+        self.freed: list[tuple[bytes, int]] = []
+        self._holders: dict[bytes, UUID | None] = {}
+
+    def holder(self, kind: str, value: str) -> UUID | None:
+        """The stream that holds `value` now, this batch included."""
+        hash_ = self._keyed(kind, value)
+        if hash_ not in self._holders:
+            self._holders[hash_] = self.turn.holders([hash_]).get(hash_)
+        return self._holders[hash_]
+
+    def changes(
+        self, before: State[Any], after: State[Any]
+    ) -> tuple[set[tuple[str, str]], set[tuple[str, str]]]:
+        """What one event frees and takes."""
+        if type(after).holds is State.holds:
+            return set(), set()
+        held, holds = set(before.holds()), set(after.holds())
+        return held - holds, holds - held
+
+    def check(self, taken: set[tuple[str, str]], freed: set[tuple[str, str]], by: UUID) -> None:
+        """Refuse what another stream holds.
+
+        Unless `careful`, only this batch is looked at: the unique index finds the rest, and the
+        batch is then decided again, carefully.
+        """
+        for kind, value in sorted(taken - freed):
+            hash_ = self._keyed(kind, value)
+            holder = self.holder(kind, value) if self.careful else self._holders.get(hash_)
+            if holder is not None and holder != by:
+                raise AlreadyHeld(kind=kind)
+
+    def apply(
+        self, freed: set[tuple[str, str]], taken: set[tuple[str, str]], by: UUID, event: int
+    ) -> None:
+        """Note what the batch's event number `event` changes."""
+        for kind, value in sorted(freed):
+            hash_ = self._keyed(kind, value)
+            ours = next((r for r in self.taken if r.hash == hash_ and r.freed is None), None)
+            if ours is not None:
+                ours.freed = event
+            else:
+                self.freed.append((hash_, event))
+            self._holders[hash_] = None
+        for kind, value in sorted(taken):
+            hash_ = self._keyed(kind, value)
+            self.taken.append(Reservation(kind, hash_, by, event))
+            self._holders[hash_] = by
+
+    def write(self, positions: list[int]) -> None:
+        """Put the changes into the table; raises IntegrityError when one is held."""
+        self.turn.free([(hash_, positions[event]) for hash_, event in self.freed])
+        self.turn.take(
+            [
+                (
+                    r.kind,
+                    r.hash,
+                    r.stream_id,
+                    positions[r.taken],
+                    None if r.freed is None else positions[r.freed],
+                )
+                for r in self.taken
+            ]
+        )
+
+    def _keyed(self, kind: str, value: str) -> bytes:
+        if self.keys is None:
+            raise RuntimeError("reservations need the workspace's keys")
+        return self.keys.keyed_hash(kind, value)

@@ -1,0 +1,126 @@
+"""The tables of a workspace in PostgreSQL, and how older ones become these."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from psycopg.sql import SQL, Identifier
+
+if TYPE_CHECKING:
+    import psycopg
+
+OLDEST_POSTGRESQL = 15_00_00
+
+# Each entry is one version; a released entry never changes. The statements run with the
+# workspace's schema as their search path.
+MIGRATIONS: tuple[str, ...] = (
+    """
+    CREATE TABLE log_events (
+        originator_id uuid NOT NULL,
+        originator_version bigint NOT NULL,
+        topic text NOT NULL,
+        state bytea NOT NULL,
+        notification_id bigserial NOT NULL,
+        event_id uuid,
+        recorded_at timestamptz,
+        occurred_at timestamptz,
+        actor uuid,
+        correlation_id uuid,
+        causation_id uuid,
+        PRIMARY KEY (originator_id, originator_version),
+        CONSTRAINT an_event_needs_its_envelope CHECK (
+            event_id IS NOT NULL AND recorded_at IS NOT NULL AND occurred_at IS NOT NULL
+            AND actor IS NOT NULL AND correlation_id IS NOT NULL),
+        CONSTRAINT an_event_does_not_occur_after_it_is_recorded CHECK (occurred_at <= recorded_at)
+    ) WITH (autovacuum_vacuum_insert_scale_factor = 0.1, autovacuum_analyze_scale_factor = 0.02);
+    CREATE UNIQUE INDEX log_events_notification_id_idx ON log_events (notification_id);
+    CREATE UNIQUE INDEX log_events_event_id_idx ON log_events (event_id);
+    CREATE INDEX log_events_recorded_at_idx ON log_events USING brin (recorded_at);
+
+    CREATE TABLE log_tracking (
+        application_name text PRIMARY KEY,
+        notification_id bigint
+    ) WITH (fillfactor = 70);
+
+    CREATE TABLE subject_key (
+        subject uuid PRIMARY KEY,
+        wrapped bytea NOT NULL
+    );
+
+    CREATE TABLE reservation (
+        kind text NOT NULL,
+        hash bytea NOT NULL,
+        stream_id uuid NOT NULL,
+        taken_position bigint NOT NULL,
+        freed_position bigint
+    );
+    CREATE UNIQUE INDEX reservation_held_idx ON reservation (hash) WHERE freed_position IS NULL;
+    CREATE INDEX reservation_stream_idx ON reservation (stream_id);
+
+    CREATE TABLE idempotency (
+        scope bytea NOT NULL,
+        key text NOT NULL,
+        digest bytea NOT NULL,
+        reply jsonb NOT NULL,
+        stored_at timestamptz NOT NULL,
+        PRIMARY KEY (scope, key)
+    );
+    CREATE INDEX idempotency_stored_at_idx ON idempotency (stored_at);
+
+    CREATE TABLE api_key (
+        hash bytea PRIMARY KEY,
+        id uuid NOT NULL UNIQUE,
+        actor uuid NOT NULL,
+        label text NOT NULL,
+        personal boolean NOT NULL,
+        created_at timestamptz NOT NULL DEFAULT now(),
+        revoked_at timestamptz
+    );
+
+    CREATE TABLE model_snapshot (
+        learner text NOT NULL,
+        position bigint NOT NULL,
+        code text NOT NULL,
+        sha256 bytea NOT NULL,
+        weights bytea NOT NULL,
+        PRIMARY KEY (learner, position)
+    );
+    """,
+)
+
+
+class SchemaTooNew(Exception):
+    """The tables were made by a newer Backstory than this one."""
+
+
+class PostgresTooOld(Exception):
+    """This PostgreSQL is older than Backstory works with."""
+
+
+def migrate(connection: psycopg.Connection[Any], schema: str) -> int:
+    """Bring the tables of `schema` to the present version, and return it.
+
+    Processes that start at once take turns; a migration is one transaction, done whole or not.
+    """
+    version = connection.info.server_version
+    if version < OLDEST_POSTGRESQL:
+        raise PostgresTooOld(f"PostgreSQL 15 or later is needed; this server says {version}")
+    with connection.transaction(), connection.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_xact_lock(hashtext(%s))", (f"backstory:{schema}",))
+        cursor.execute(SQL("CREATE SCHEMA IF NOT EXISTS {}").format(Identifier(schema)))
+        cursor.execute(SQL("SET LOCAL search_path TO {}").format(Identifier(schema)))
+        cursor.execute(
+            "CREATE TABLE IF NOT EXISTS schema_version ("
+            "version integer PRIMARY KEY, migrated_at timestamptz NOT NULL DEFAULT now())"
+        )
+        found = cursor.execute("SELECT coalesce(max(version), 0) AS v FROM schema_version")
+        row = found.fetchone()
+        at = int(row["v"] if isinstance(row, dict) else row[0]) if row else 0
+        if at > len(MIGRATIONS):
+            raise SchemaTooNew(
+                f"schema {schema} is at version {at}; this Backstory knows up to {len(MIGRATIONS)}"
+            )
+        for number, statements in enumerate(MIGRATIONS[at:], start=at + 1):
+            cursor.execute(statements)  # type: ignore[call-overload]
+            cursor.execute("INSERT INTO schema_version (version) VALUES (%s)", (number,))
+    return len(MIGRATIONS)

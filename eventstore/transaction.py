@@ -1,0 +1,175 @@
+"""One turn to write to the log: everything that becomes true, or nothing of it, at once."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, cast
+
+from eventsourcing.persistence import ProgrammingError
+from psycopg.sql import SQL
+from psycopg.types.json import Jsonb
+
+from eventstore.mapper import PERSONAL, subject_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+    from datetime import datetime
+    from uuid import UUID
+
+    from psycopg import Cursor
+    from psycopg.rows import DictRow
+
+    from eventstore.envelope import NewEvent, RecordedEvent
+    from eventstore.log import Log
+
+
+class Transaction:
+    """Holds the lock of the log from its creation to the end of the database transaction.
+
+    While it lasts no other writer appends, so what it reads of the log is the newest there is.
+    """
+
+    def __init__(self, log: Log, cursor: Cursor[DictRow]) -> None:
+        self.log = log
+        self.cursor = cursor
+        self.keys_made: list[UUID] = []
+        with cursor.connection.pipeline():
+            log.envelopes.lock(cursor)
+            cursor.execute(log.envelopes.now_statement, prepare=True)
+            row = cursor.fetchone()
+        found = cast("DictRow", row)
+        self.now: datetime = found["now"]
+        self.last_position: int = found["last"] or 0
+
+    def heads(self, streams: Iterable[UUID]) -> dict[UUID, int]:
+        """The newest version of each stream; a stream without events is at 0."""
+        wanted = list(dict.fromkeys(streams))
+        # A lookup per id reads one index page each; GROUP BY would read every version: on a
+        # stream of 10,000 events 0.05 ms instead of 3 ms.
+        self.cursor.execute(
+            "SELECT id, (SELECT max(originator_version) FROM log_events "
+            "WHERE originator_id = id) AS version FROM unnest(%s::uuid[]) AS id",
+            (wanted,),
+            prepare=True,
+        )
+        return {row["id"]: row["version"] or 0 for row in self.cursor.fetchall()}
+
+    def tail(self, stream_id: UUID, after_version: int) -> list[RecordedEvent]:
+        """The events of a stream after a version."""
+        return self.log.stream_in(self.cursor, stream_id, after_version)
+
+    def recorded(self, event_ids: Sequence[UUID]) -> dict[UUID, tuple[UUID, int, int]]:
+        """Which of these events the log holds, as id -> (stream, version, position)."""
+        self.cursor.execute(
+            "SELECT event_id, originator_id, originator_version, notification_id "
+            "FROM log_events WHERE event_id = ANY(%s)",
+            (list(event_ids),),
+            prepare=True,
+        )
+        return {
+            row["event_id"]: (
+                row["originator_id"],
+                row["originator_version"],
+                row["notification_id"],
+            )
+            for row in self.cursor.fetchall()
+        }
+
+    def append(self, events: Sequence[NewEvent]) -> list[int]:
+        """Store events and return their positions, which rise in the order given.
+
+        Raises the library's IntegrityError when a version or an event id is taken.
+        """
+        if not events:
+            return []
+        if self.log.keys is not None:
+            subjects = (
+                subject_of(new.event, new.stream_id) for new in events if PERSONAL[type(new.event)]
+            )
+            self.keys_made += self.log.keys.load(self.cursor, subjects, make=True)
+        rows = [self.log.mapper.to_stored_event(new) for new in events]  # type: ignore[arg-type]
+        self.log.envelopes.insert(self.cursor, rows, self.now)
+        positions = [row["notification_id"] for row in self.cursor.fetchall()]
+        if len(positions) != len(events) or positions != sorted(positions):
+            raise ProgrammingError(f"{len(events)} events went in, {len(positions)} came back")
+        return positions
+
+    def holders(self, hashes: Sequence[bytes]) -> dict[bytes, UUID]:
+        """Who holds these reservations."""
+        self.cursor.execute(
+            "SELECT hash, stream_id FROM reservation "
+            "WHERE hash = ANY(%s) AND freed_position IS NULL",
+            (list(hashes),),
+            prepare=True,
+        )
+        return {bytes(row["hash"]): row["stream_id"] for row in self.cursor.fetchall()}
+
+    def free(self, freed: Sequence[tuple[bytes, int]]) -> None:
+        """End reservations, as (hash, position of the event that freed it)."""
+        if freed:
+            self.cursor.execute(
+                "UPDATE reservation SET freed_position = f.position "
+                "FROM unnest(%s::bytea[], %s::bigint[]) AS f(hash, position) "
+                "WHERE reservation.hash = f.hash AND freed_position IS NULL",
+                ([hash_ for hash_, _ in freed], [position for _, position in freed]),
+                prepare=True,
+            )
+
+    def take(self, taken: Sequence[tuple[str, bytes, UUID, int, int | None]]) -> None:
+        """Make reservations, as (kind, hash, stream, position that took it, that freed it).
+
+        Raises the library's IntegrityError when one is held.
+        """
+        if taken:
+            columns = [list(column) for column in zip(*taken, strict=True)]
+            self.cursor.execute(
+                "INSERT INTO reservation (kind, hash, stream_id, taken_position, freed_position) "
+                "SELECT * FROM unnest(%s::text[], %s::bytea[], %s::uuid[], %s::bigint[], "
+                "%s::bigint[])",
+                columns,
+                prepare=True,
+            )
+
+    def replies(
+        self, keys: Sequence[tuple[bytes, str]]
+    ) -> dict[tuple[bytes, str], tuple[bytes, dict[str, Any]]]:
+        """Replies stored under idempotency keys, as (scope, key) -> (digest of body, reply)."""
+        self.cursor.execute(
+            "SELECT scope, key, digest, reply FROM idempotency "
+            "JOIN unnest(%s::bytea[], %s::text[]) AS asked(scope, key) USING (scope, key)",
+            ([scope for scope, _ in keys], [key for _, key in keys]),
+            prepare=True,
+        )
+        return {
+            (bytes(row["scope"]), row["key"]): (bytes(row["digest"]), row["reply"])
+            for row in self.cursor.fetchall()
+        }
+
+    def store_replies(
+        self, replies: Mapping[tuple[bytes, str], tuple[bytes, dict[str, Any]]]
+    ) -> None:
+        """Keep replies under their idempotency keys."""
+        if replies:
+            self.cursor.execute(
+                "INSERT INTO idempotency (scope, key, digest, reply, stored_at) "
+                "SELECT s, k, d, r, %s FROM unnest(%s::bytea[], %s::text[], %s::bytea[], "
+                "%s::jsonb[]) AS new(s, k, d, r)",
+                (
+                    self.now,
+                    [scope for scope, _ in replies],
+                    [key for _, key in replies],
+                    [digest for digest, _ in replies.values()],
+                    [Jsonb(reply) for _, reply in replies.values()],
+                ),
+                prepare=True,
+            )
+
+    def forget_replies(self, days: int) -> None:
+        """Drop replies stored longer ago than `days`."""
+        self.cursor.execute(
+            SQL("DELETE FROM idempotency WHERE stored_at < %s - make_interval(days => %s)"),
+            (self.now, days),
+        )
+
+    def track(self, name: str, position: int) -> None:
+        """Move the bookmark of a follower forward, in the same transaction as its events."""
+        self.log.bookmarks.advance(self.cursor, name, position)

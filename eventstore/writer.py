@@ -1,0 +1,170 @@
+"""Group commit: one thread per process decides and appends what has queued, in one transaction.
+
+A batch is whatever came while the last commit was under way: no timer, and under load the price of
+a commit is shared by all in the batch. Decisions are taken while the log is locked, on states
+checked against the newest versions, so a decision, a refusal included, is never stale and no race
+with another process is ever lost.
+"""
+
+from __future__ import annotations
+
+import queue
+import threading
+import time
+from concurrent.futures import Future
+from typing import TYPE_CHECKING, Any
+
+from eventsourcing.persistence import (
+    IntegrityError,
+    InterfaceError,
+    InternalError,
+    OperationalError,
+)
+
+from eventstore.batch import Batch
+from eventstore.errors import OutcomeUnknown, Overloaded, Unavailable
+from eventstore.intent import Context, IdempotencyKey, Intent, Outcome, Receipt
+from eventstore.states import States
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+    from uuid import UUID
+
+    from domain.base import State
+    from eventstore.batch import Decision
+    from eventstore.log import Log
+    from eventstore.transaction import Transaction
+
+__all__ = ["Context", "IdempotencyKey", "Intent", "Outcome", "Receipt", "Writer"]
+
+WAITING_MAX = 10_000
+BATCH_MAX = 500
+REPLIES_KEPT_DAYS = 7
+RECONNECT_SECONDS = 10.0
+LOST = (OperationalError, InterfaceError, InternalError)
+
+
+class Writer:
+    """The way into the log for one process. `submit` from any thread."""
+
+    def __init__(self, log: Log, *, waiting_max: int = WAITING_MAX) -> None:
+        self.log = log
+        self.states = States()
+        self._waiting: queue.Queue[Intent | None] = queue.Queue(waiting_max)
+        self._thread: threading.Thread | None = None
+        self._replies_swept = 0.0
+
+    def start(self) -> Writer:
+        """Begin to work off what is submitted."""
+        self._thread = threading.Thread(target=self._run, name="writer", daemon=True)
+        self._thread.start()
+        return self
+
+    def close(self) -> None:
+        """Work off what waits, then stop."""
+        if self._thread is not None:
+            self._waiting.put(None)
+            self._thread.join()
+            self._thread = None
+
+    def __enter__(self) -> Writer:
+        return self.start()
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    @property
+    def waiting(self) -> int:
+        """How many commands wait for their turn."""
+        return self._waiting.qsize()
+
+    def submit(
+        self,
+        stream_id: UUID,
+        of: type[State[Any]],
+        decide: Callable[[Decision, Any], Iterable[Any]],
+        context: Context,
+    ) -> Future[Receipt]:
+        """Queue a decision on a stream. The future is done only after the commit.
+
+        It holds the receipt, or the `Refusal` or `EventStoreError` that is the answer.
+        """
+        done: Future[Receipt] = Future()
+        try:
+            self._waiting.put_nowait(Intent(stream_id, of, decide, context, done))
+        except queue.Full:
+            done.set_exception(Overloaded(f"{WAITING_MAX} commands are waiting; nothing was done"))
+        return done
+
+    def _run(self) -> None:
+        while True:
+            first = self._waiting.get()
+            if first is None:
+                return
+            intents = [first]
+            last = False
+            while len(intents) < BATCH_MAX:
+                try:
+                    more = self._waiting.get_nowait()
+                except queue.Empty:
+                    break
+                if more is None:
+                    last = True
+                    break
+                intents.append(more)
+            self._settle(intents, self._outcomes(intents))
+            if last:
+                return
+
+    def _outcomes(self, intents: Sequence[Intent]) -> list[Outcome]:
+        try:
+            return self._commit(intents)
+        except Exception as error:  # noqa: BLE001 - whatever it is, it is every caller's answer
+            self.states.clear()
+            if len(intents) == 1:
+                return [error]
+            # One of them is at fault; alone, each gets its own answer.
+            return [outcome for intent in intents for outcome in self._outcomes([intent])]
+
+    def _commit(self, intents: Sequence[Intent]) -> list[Outcome]:
+        """Decide and append in one transaction, through reconnections for a while."""
+        deadline = time.monotonic() + RECONNECT_SECONDS
+        careful = False
+        batch: Batch | None = None
+        sent: list[UUID] = []
+        while True:
+            try:
+                with self.log.transaction() as turn:
+                    if batch is None or not sent or len(turn.recorded(sent)) < len(sent):
+                        batch, sent = Batch(self.log, self.states, careful=careful), []
+                        batch.decide(turn, intents)
+                        sent = batch.append(turn)
+                        self._sweep_replies(turn)
+            except IntegrityError:
+                # Another stream holds a reservation: this time, look before each leap.
+                if careful:
+                    raise
+                careful, sent = True, []
+                self.states.clear()
+            except LOST as error:
+                self.states.clear()
+                if time.monotonic() > deadline:
+                    raise (OutcomeUnknown if sent else Unavailable)(str(error)) from error
+                time.sleep(0.1)
+            else:
+                batch.publish()
+                return batch.outcomes
+
+    def _sweep_replies(self, turn: Transaction) -> None:
+        if time.monotonic() - self._replies_swept > 3600 or not self._replies_swept:
+            turn.forget_replies(REPLIES_KEPT_DAYS)
+            self._replies_swept = time.monotonic()
+
+    def _settle(self, intents: Sequence[Intent], outcomes: Sequence[Outcome]) -> None:
+        for intent, outcome in zip(intents, outcomes, strict=True):
+            if not intent.done.set_running_or_notify_cancel():
+                continue
+            if isinstance(outcome, Receipt):
+                intent.done.set_result(outcome)
+            else:
+                intent.done.set_exception(outcome)
