@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Annotated, assert_never
 from uuid import UUID, uuid5
 
-from pydantic import Field
+from pydantic import Field, FiniteFloat
 
 from domain.base import Event, State
 from domain.values import Line, Text, Whole
@@ -17,9 +17,8 @@ SCORES = UUID("b1c4a8de-7a32-5c0e-8f61-2d9b8a4f0c55")
 Chance = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 """A probability as a model gives it."""
 
-Finite = Annotated[float, Field(allow_inf_nan=False)]
-Inputs = Annotated[dict[str, bool | Finite | Text | None], Field(max_length=1_000)]
-Contributions = Annotated[dict[str, Finite], Field(max_length=1_000)]
+Inputs = Annotated[dict[str, bool | FiniteFloat | Text | None], Field(max_length=1_000)]
+Contributions = Annotated[dict[str, FiniteFloat], Field(max_length=1_000)]
 Position = Annotated[Whole, Field(ge=0)]
 
 
@@ -76,8 +75,11 @@ class Score(State[ScoreEvent]):
         match event:
             case ScoreRecorded():
                 return replace(
-                    self, value=event.value, model_version=event.model_version,
-                    scored=self.scored + 1, cause_position=event.cause_position,
+                    self,
+                    value=event.value,
+                    model_version=event.model_version,
+                    scored=self.scored + 1,
+                    cause_position=event.cause_position,
                 )
             case OutcomeLearned():
                 return replace(self, outcome=event.outcome, cause_position=event.cause_position)

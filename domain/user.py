@@ -95,8 +95,13 @@ class User(State[UserEvent]):
         match event:
             case UserRegistered():
                 return replace(
-                    self, status="active", name=event.name, email=event.email,
-                    handle=event.handle, team=event.team, manager_id=event.manager_id,
+                    self,
+                    status="active",
+                    name=event.name,
+                    email=event.email,
+                    handle=event.handle,
+                    team=event.team,
+                    manager_id=event.manager_id,
                     registered=event,
                 )
             case UserTeamChanged():

@@ -26,8 +26,11 @@ from tests.given import HERE, given, new_id
 
 BOSS, OTHER = new_id("boss"), new_id("other")
 MOSES = {
-    "name": "Moses Frase", "email": "moses@example.com", "handle": "moses.frase",
-    "team": "Central", "manager_id": None,
+    "name": "Moses Frase",
+    "email": "moses@example.com",
+    "handle": "moses.frase",
+    "team": "Central",
+    "manager_id": None,
 }
 REGISTERED = UserRegistered(**MOSES)
 DEACTIVATED = UserDeactivated()
