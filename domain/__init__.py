@@ -4,15 +4,30 @@ from __future__ import annotations
 
 from typing import Any, get_args
 
+from domain.activity import Activity
 from domain.base import Event, State
+from domain.campaign import Campaign, CampaignMember
 from domain.clock import Clock
+from domain.contact import Contact
 from domain.custom_fields import CustomFields
+from domain.customer import Customer
+from domain.deal import Deal
 from domain.lead import Lead
+from domain.pipeline import Pipeline
 from domain.score import Score
+from domain.ticket import Ticket
 from domain.user import User
 
 AGGREGATES: tuple[type[State[Any]], ...] = (
     Lead,
+    Customer,
+    Contact,
+    Pipeline,
+    Deal,
+    Activity,
+    Ticket,
+    Campaign,
+    CampaignMember,
     User,
     CustomFields,
     Clock,
