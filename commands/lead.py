@@ -7,6 +7,7 @@ from uuid import UUID
 
 from commands.base import Command, World
 from commands.custom_fields import CustomValues, custom_changes, custom_values
+from commands.user import may_own
 from domain.lead import (
     Bant,
     BantTooLow,
@@ -83,11 +84,12 @@ class AssignLead(Command[Lead]):
 
     example = {"owner": "00000000-0000-4000-8000-000000000001"}
 
-    def decide(self, lead: Lead, /) -> Iterator[LeadEvent]:
+    def decide_in(self, world: World, lead: Lead, /) -> Iterator[LeadEvent]:
         known(lead)
         if lead.status == "converted":
             raise LeadClosed(status=lead.status)
         if lead.owner != self.owner:
+            may_own(world, self.owner)
             yield LeadAssigned(owner=self.owner, previous_owner=lead.owner)
 
 
@@ -163,9 +165,12 @@ class RecycleLead(Command[Lead]):
 
     def decide(self, lead: Lead, /) -> Iterator[LeadEvent]:
         known(lead)
+        recycled = LeadRecycled(reason=self.reason)
+        if lead.recycling == recycled and lead.status == "open":
+            return
         if lead.status != "disqualified":
             raise LeadNotDisqualified(status=lead.status)
-        yield LeadRecycled(reason=self.reason)
+        yield recycled
 
 
 class SetLeadCustomFields(Command[Lead]):

@@ -140,6 +140,10 @@ class LeadNotQualified(Refusal):
     """The lead is {status}; only a qualified lead can be converted."""
 
 
+class LeadHidden(Refusal):
+    """The person behind this lead was forgotten or cannot be read; a contact needs a name."""
+
+
 class LeadNotDisqualified(Refusal):
     """The lead is {status}; only a disqualified lead can be recycled."""
 
@@ -167,6 +171,7 @@ class Lead(State[LeadEvent]):
     custom_personal: dict[str, CustomValue] = field(default_factory=dict)
     captured: LeadCaptured | None = None
     disqualification: LeadDisqualified | None = None
+    recycling: LeadRecycled | None = None
     qualification: LeadQualified | None = None
     conversion: LeadConverted | None = None
 
@@ -193,7 +198,7 @@ class Lead(State[LeadEvent]):
             case LeadDisqualified():
                 return replace(self, status="disqualified", disqualification=event)
             case LeadRecycled():
-                return replace(self, status="open", qualification=None)
+                return replace(self, status="open", recycling=event, qualification=None)
             case LeadConverted():
                 return replace(self, status="converted", conversion=event)
             case LeadCustomFieldsSet():

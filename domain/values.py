@@ -7,11 +7,15 @@ import unicodedata
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Annotated, Literal
+from uuid import UUID
 
 from email_validator import EmailNotValidError, validate_email
 from pydantic import AfterValidator, AwareDatetime, Field, FiniteFloat, StringConstraints
 
 INTEGER_MAX = 2**63 - 1
+
+NIL = UUID(int=0)
+"""The id that nothing has."""
 
 
 def _storable(text: str) -> str:

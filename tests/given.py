@@ -20,6 +20,7 @@ import pytest
 
 from commands.base import Command, On
 from domain.base import Event, Refusal, State, aggregate_of, fold
+from eventstore.reservations import AlreadyHeld
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -53,13 +54,14 @@ class History:
 
     def and_on(self, stream_id: UUID, *events: Event) -> History:
         """Another stream has these events."""
-        return self._after(On(stream_id, event) for event in events)
+        return self.after(On(stream_id, event) for event in events)
 
     def when(self, command: Command[Any], *, by: UUID = ACTOR) -> Decision:
         """What the business answers to `command`."""
         world = History(self.events, self.id, by)
         try:
             decided = tuple(command.decide_in(world, world.load(command.of, self.id)))
+            world.after(decided)
         except Refusal as refusal:
             return Decision(world, command, (), refusal)
         return Decision(world, command, decided)
@@ -78,28 +80,34 @@ class History:
 
     @cached_property
     def holders(self) -> dict[tuple[str, str], UUID]:
-        """Every reservation and the stream that holds it; two holders could not be stored."""
+        """Every reservation and the stream that holds it; a second holder is refused."""
         holders: dict[tuple[str, str], UUID] = {}
         for stream_id, events in self.events.items():
             if events:
                 for held in self.load(_state_of(events[0]), stream_id).holds():
-                    assert held not in holders, f"{held} held by {holders[held]} and {stream_id}"
-                    holders[held] = stream_id
+                    if holders.setdefault(held, stream_id) != stream_id:
+                        raise AlreadyHeld(kind=held[0])
         return holders
 
-    def _after(self, decided: Iterable[Event | On]) -> History:
+    def after(self, decided: Iterable[Event | On]) -> History:
+        """What happened so far, and then this."""
         streams = dict(self.events)
         for item in decided:
             on = item if isinstance(item, On) else On(self.id, item)
             streams[on.stream_id] = (*streams.get(on.stream_id, ()), on.event)
-        return History(streams, self.id)
+        after = History(streams, self.id, self.actor)
+        _ = after.holders  # refuses a second holder, as the append would
+        return after
 
     def __str__(self) -> str:
-        return "\n      ".join(
-            f"{_name(self, stream_id)}: {', '.join(type(event).__name__ for event in events)}"
-            for stream_id, events in self.events.items()
-            if events
-        ) or "no events"
+        return (
+            "\n      ".join(
+                f"{_name(self, stream_id)}: {', '.join(type(event).__name__ for event in events)}"
+                for stream_id, events in self.events.items()
+                if events
+            )
+            or "no events"
+        )
 
 
 @dataclass(frozen=True)
@@ -116,9 +124,7 @@ class Decision:
         __tracebackhide__ = True
         if self.refusal is not None or self.events != expected:
             self._fail(_lines(expected))
-        after = self.history._after(self.events)
-        assert after.holders is not None
-        return after
+        return self.history.after(self.events)
 
     def nothing(self) -> History:
         """The wish is already true: no event, and no refusal."""

@@ -1,0 +1,266 @@
+"""What can be asked of a contact."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import TYPE_CHECKING
+from uuid import UUID
+
+from commands.base import Command, World
+from commands.custom_fields import CustomValues, custom_changes, custom_values
+from domain.contact import (
+    Channel,
+    Contact,
+    ContactAlreadyCreated,
+    ContactArchived,
+    ContactConsentGranted,
+    ContactConsentWithdrawn,
+    ContactCreated,
+    ContactCustomFieldsSet,
+    ContactEmailChanged,
+    ContactEmailTaken,
+    ContactEvent,
+    ContactLinked,
+    ContactNotActive,
+    ContactNotLinked,
+    ContactPhoneChanged,
+    ContactRenamed,
+    ContactTitleChanged,
+    ContactUnknown,
+    ContactUnlinked,
+    LinkEndsBeforeStart,
+    Role,
+)
+from domain.customer import Customer, CustomerUnknown
+from domain.lead import Lead, LeadUnknown
+from domain.values import EmailAddress, Line, Phone, email_kind, title_level
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+class CreateContact(Command[Contact], creates=True):
+    """Record a person, with the role played at a customer if there is one."""
+
+    name: Line
+    email: EmailAddress | None = None
+    phone: Phone | None = None
+    title: Line | None = None
+    lead_id: UUID | None = None
+    customer_id: UUID | None = None
+    role: Role = "other"
+    custom: CustomValues = {}
+
+    example = {
+        "name": "Ann Example",
+        "email": "ann@example.com",
+        "title": "Head of Purchasing",
+        "customer_id": "00000000-0000-4000-8000-000000000003",
+        "role": "decision_maker",
+    }
+
+    def decide_in(self, world: World, contact: Contact, /) -> Iterator[ContactEvent]:
+        created = ContactCreated(
+            person_id=self.lead_id or world.id,
+            name=self.name,
+            email=self.email,
+            phone=self.phone,
+            email_kind=email_kind(self.email),
+            has_phone=self.phone is not None,
+            title=self.title,
+            title_level=title_level(self.title),
+            lead_id=self.lead_id,
+            **custom_values(world, Contact, self.custom),
+        )
+        if contact.status != "unknown":
+            if contact.created != created or self.customer_id not in {None, *contact.links}:
+                raise ContactAlreadyCreated
+            return
+        email_must_be_free(world, self.email)
+        if self.lead_id and world.load(Lead, self.lead_id).status == "unknown":
+            raise LeadUnknown
+        yield created
+        if self.customer_id:
+            yield link(world, self.customer_id, self.role)
+
+
+class RenameContact(Command[Contact]):
+    """Record that a person has another name."""
+
+    name: Line
+
+    example = {"name": "Ann Sample"}
+
+    def decide(self, contact: Contact, /) -> Iterator[ContactEvent]:
+        must_be_active(contact)
+        if contact.name != self.name:
+            yield ContactRenamed(person_id=contact.person_id, name=self.name)
+
+
+class ChangeContactEmail(Command[Contact]):
+    """Record another e-mail address; null if there is none any more."""
+
+    email: EmailAddress | None
+
+    example = {"email": "ann.sample@example.com"}
+
+    def decide_in(self, world: World, contact: Contact, /) -> Iterator[ContactEvent]:
+        must_be_active(contact)
+        if contact.email != self.email:
+            email_must_be_free(world, self.email)
+            yield ContactEmailChanged(
+                person_id=contact.person_id, email=self.email, email_kind=email_kind(self.email)
+            )
+
+
+class ChangeContactPhone(Command[Contact]):
+    """Record another telephone number; null if there is none any more."""
+
+    phone: Phone | None
+
+    example = {"phone": "+44 20 7946 0000"}
+
+    def decide(self, contact: Contact, /) -> Iterator[ContactEvent]:
+        must_be_active(contact)
+        if contact.phone != self.phone:
+            yield ContactPhoneChanged(
+                person_id=contact.person_id, phone=self.phone, has_phone=self.phone is not None
+            )
+
+
+class ChangeContactTitle(Command[Contact]):
+    """Record another position; null if it is not known."""
+
+    title: Line | None
+
+    example = {"title": "Chief Operating Officer"}
+
+    def decide(self, contact: Contact, /) -> Iterator[ContactEvent]:
+        must_be_active(contact)
+        if contact.title != self.title:
+            yield ContactTitleChanged(title=self.title, title_level=title_level(self.title))
+
+
+class LinkContact(Command[Contact]):
+    """Record the role a person plays at a customer."""
+
+    customer_id: UUID
+    role: Role = "other"
+    since: date | None = None
+
+    example = {
+        "customer_id": "00000000-0000-4000-8000-000000000003",
+        "role": "evaluator",
+        "since": "2026-02-01",
+    }
+
+    def decide_in(self, world: World, contact: Contact, /) -> Iterator[ContactEvent]:
+        must_be_active(contact)
+        linked = link(world, self.customer_id, self.role, self.since)
+        if contact.links.get(self.customer_id) != linked:
+            yield linked
+
+
+class UnlinkContact(Command[Contact]):
+    """Record that a person plays no role at a customer any more."""
+
+    customer_id: UUID
+    until: date | None = None
+
+    example = {"customer_id": "00000000-0000-4000-8000-000000000003", "until": "2026-05-31"}
+
+    def decide(self, contact: Contact, /) -> Iterator[ContactEvent]:
+        must_be_active(contact)
+        match contact.links.get(self.customer_id):
+            case ContactUnlinked(until=self.until):
+                return
+            case ContactLinked(since=since):
+                if since and self.until and self.until < since:
+                    raise LinkEndsBeforeStart(since=since, until=self.until)
+                yield ContactUnlinked(**self.fields())
+            case _:
+                raise ContactNotLinked
+
+
+class GrantConsent(Command[Contact]):
+    """Record that a person agrees to be addressed on a channel, and where that was said."""
+
+    channel: Channel
+    source: Line
+
+    example = {"channel": "email", "source": "Newsletter form, double opt-in"}
+
+    def decide(self, contact: Contact, /) -> Iterator[ContactEvent]:
+        must_be_active(contact)
+        granted = ContactConsentGranted(**self.fields())
+        if contact.consents.get(self.channel) != granted:
+            yield granted
+
+
+class WithdrawConsent(Command[Contact]):
+    """Record that a person no longer wants to be addressed on a channel; this is always heard."""
+
+    channel: Channel
+    source: Line
+
+    example = {"channel": "email", "source": "Unsubscribe link"}
+
+    def decide(self, contact: Contact, /) -> Iterator[ContactEvent]:
+        known(contact)
+        withdrawn = ContactConsentWithdrawn(**self.fields())
+        if contact.consents.get(self.channel) != withdrawn:
+            yield withdrawn
+
+
+class ArchiveContact(Command[Contact]):
+    """Have nothing more to do with a person; the e-mail address is free for another contact."""
+
+    reason: Line
+
+    example = {"reason": "Left the company"}
+
+    def decide(self, contact: Contact, /) -> Iterator[ContactEvent]:
+        archived = ContactArchived(reason=self.reason)
+        if contact.archived != archived:
+            must_be_active(contact)
+            yield archived
+
+
+class SetContactCustomFields(Command[Contact]):
+    """Set custom fields of a contact; fields not named keep their values."""
+
+    custom: CustomValues
+
+    example = {"custom": {}}
+
+    def decide_in(self, world: World, contact: Contact, /) -> Iterator[ContactEvent]:
+        known(contact)
+        if changes := custom_changes(world, Contact, contact, self.custom):
+            yield ContactCustomFieldsSet(person_id=contact.person_id, **changes)
+
+
+def known(contact: Contact) -> None:
+    """Refuse what is asked of a contact that was never created."""
+    if contact.status == "unknown":
+        raise ContactUnknown
+
+
+def must_be_active(contact: Contact) -> None:
+    """Refuse what only an active contact can do."""
+    known(contact)
+    if contact.status != "active":
+        raise ContactNotActive(status=contact.status)
+
+
+def email_must_be_free(world: World, email: str | None) -> None:
+    """Refuse an e-mail address that another active contact has."""
+    holder = world.holder("contact.email", email.casefold()) if email else None
+    if holder not in {None, world.id}:
+        raise ContactEmailTaken(contact_id=holder)
+
+
+def link(world: World, customer_id: UUID, role: Role, since: date | None = None) -> ContactLinked:
+    """A role at a customer who exists."""
+    if world.load(Customer, customer_id).status == "unknown":
+        raise CustomerUnknown
+    return ContactLinked(customer_id=customer_id, role=role, since=since)

@@ -1,0 +1,171 @@
+"""How a lead becomes a customer with a contact and, if wished, a deal: one decision for all."""
+
+from __future__ import annotations
+
+from datetime import date
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any, Self
+from uuid import UUID
+
+from pydantic import model_validator
+
+from commands.base import Command, On, World
+from commands.deal import Price, place
+from commands.lead import known
+from domain.base import HIDDEN, Event
+from domain.contact import Contact, ContactCreated, ContactLinked, Role
+from domain.customer import Customer, CustomerCreated
+from domain.deal import Deal, DealOpened
+from domain.lead import Lead, LeadCaptured, LeadConverted, LeadHidden, LeadNotQualified
+from domain.values import NIL, Currency, Line, Slug, email_kind, identity, title_level
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+class ConvertLead(Command[Lead]):
+    """Make a qualified lead a customer with a contact and, if wished, a deal.
+
+    A customer of the same name and a contact of the same e-mail address are linked, not made
+    twice. A person without a company becomes a customer in private.
+    """
+
+    role: Role = "other"
+    create_deal: bool = False
+    deal_name: Line | None = None
+    pipeline_id: UUID | None = None
+    stage: Slug | None = None
+    amount: Price = Decimal(0)
+    currency: Currency | None = None
+    expected_close: date | None = None
+    product: Line | None = None
+
+    example = {
+        "role": "decision_maker",
+        "create_deal": True,
+        "deal_name": "Example Ltd: 40 seats",
+        "pipeline_id": "00000000-0000-4000-8000-000000000004",
+        "amount": "12000.00",
+        "currency": "EUR",
+        "expected_close": "2026-06-30",
+    }
+
+    @model_validator(mode="after")
+    def a_deal_has_a_pipeline_and_a_currency(self) -> Self:
+        if self.create_deal and (self.pipeline_id is None or self.currency is None):
+            raise ValueError("create_deal needs pipeline_id and currency")
+        return self
+
+    def decide_in(self, world: World, lead: Lead, /) -> Iterator[Event | On]:
+        known(lead)
+        if lead.conversion is not None and self.is_met(world, lead.conversion):
+            return
+        if lead.status != "qualified" or lead.captured is None:
+            raise LeadNotQualified(status=lead.status)
+        if lead.name is HIDDEN:
+            raise LeadHidden
+        contact_id, contact = contact_of(world, lead)
+        customer_id, customer = customer_of(world, lead, contact)
+        name = customer.name or lead.company or f"Private customer {customer_id.hex[:12]}"
+        if customer.status == "unknown":
+            yield On(customer_id, new_customer(name, lead, lead.captured, self.currency))
+        if contact.status == "unknown":
+            yield On(contact_id, new_contact(world.id, lead, lead.captured))
+        if customer_id not in contact.customers():
+            link = ContactLinked(customer_id=customer_id, role=self.role, since=None)
+            yield On(contact_id, link)
+        deal_id = None
+        if self.create_deal:
+            deal_id = world.new_id("deal")
+            yield On(deal_id, self.new_deal(world, name, lead.owner, customer_id, contact_id))
+        yield LeadConverted(customer_id=customer_id, contact_id=contact_id, deal_id=deal_id)
+
+    def is_met(self, world: World, conversion: LeadConverted) -> bool:
+        """Whether a lead was converted in just this way."""
+        if not self.create_deal or conversion.deal_id is None:
+            return self.create_deal == (conversion.deal_id is not None)
+        opened = world.load(Deal, conversion.deal_id).opened
+        return opened is not None and opened == opened.model_copy(
+            update=self.terms()
+            | {"name": self.deal_name or opened.name, "stage": self.stage or opened.stage}
+        )
+
+    def terms(self) -> dict[str, Any]:
+        """What the command says about the deal and always means."""
+        terms = ("pipeline_id", "amount", "currency", "expected_close", "product")
+        return {name: getattr(self, name) for name in terms}
+
+    def new_deal(
+        self, world: World, name: str, owner: UUID | None, customer_id: UUID, contact_id: UUID
+    ) -> DealOpened:
+        """The deal of a conversion; it bears the customer's name unless another is given."""
+        return DealOpened(
+            name=self.deal_name or name,
+            customer_id=customer_id,
+            contact_id=contact_id,
+            owner=owner,
+            custom={},
+            custom_personal={},
+            **self.terms(),
+            **place(world, self.pipeline_id or NIL, self.stage),
+        )
+
+
+def contact_of(world: World, lead: Lead) -> tuple[UUID, Contact]:
+    """The contact who has the lead's e-mail address, or a blank one under a new id."""
+    email = lead.email
+    found = world.holder("contact.email", email.casefold()) if email else None
+    contact_id = found or world.new_id("contact")
+    return contact_id, world.load(Contact, contact_id)
+
+
+def customer_of(world: World, lead: Lead, contact: Contact) -> tuple[UUID, Customer]:
+    """The customer that bears the name of the lead's company, or a blank one under a new id.
+
+    A lead without a company belongs to the first customer where the contact plays a role: people
+    are not customers by their names, for these are personal and seldom unique.
+    """
+    if lead.company:
+        found = world.holder("customer.identity", identity(lead.company))
+    else:
+        active = (c for c in contact.customers() if world.load(Customer, c).status == "active")
+        found = next(active, None)
+    customer_id = found or world.new_id("customer")
+    return customer_id, world.load(Customer, customer_id)
+
+
+def new_customer(
+    name: str, lead: Lead, captured: LeadCaptured, currency: str | None
+) -> CustomerCreated:
+    """A customer as far as a lead tells."""
+    return CustomerCreated(
+        name=name,
+        website=None,
+        tier="standard",
+        industry=None,
+        country=captured.country,
+        currency=currency,
+        employees=None,
+        annual_revenue=None,
+        parent_id=None,
+        owner=lead.owner,
+        custom={},
+        custom_personal={},
+    )
+
+
+def new_contact(lead_id: UUID, lead: Lead, captured: LeadCaptured) -> ContactCreated:
+    """A contact as far as a lead tells; it stays the same person, under the same key."""
+    return ContactCreated(
+        person_id=lead_id,
+        name=lead.name,
+        email=lead.email,
+        phone=lead.phone,
+        email_kind=email_kind(lead.email),
+        has_phone=lead.phone is not None,
+        title=captured.title,
+        title_level=title_level(captured.title),
+        lead_id=lead_id,
+        custom={},
+        custom_personal={},
+    )

@@ -1,0 +1,262 @@
+"""What can be asked of a deal."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import TYPE_CHECKING, Annotated, Any
+from uuid import UUID
+
+from pydantic import Field
+
+from commands.base import Command, World
+from commands.custom_fields import CustomValues, custom_changes, custom_values
+from commands.user import may_own
+from domain.contact import Contact, ContactUnknown
+from domain.customer import Customer, CustomerNotActive, CustomerUnknown
+from domain.deal import (
+    Deal,
+    DealAlreadyOpened,
+    DealAmountChanged,
+    DealAssigned,
+    DealCloseDateChanged,
+    DealCustomFieldsSet,
+    DealEvent,
+    DealLost,
+    DealNotClosed,
+    DealNotOpen,
+    DealOpened,
+    DealReopened,
+    DealStageChanged,
+    DealUnknown,
+    DealWon,
+    LossReason,
+)
+from domain.pipeline import Pipeline, PipelineNotActive, PipelineStage, PipelineUnknown
+from domain.values import Amount, Currency, Line, Slug, Text
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+Price = Annotated[Amount, Field(ge=0)]
+"""What a deal is worth: never less than nothing."""
+
+
+class OpenDeal(Command[Deal], creates=True):
+    """Record a chance to sell; it starts in the first open stage unless another is named."""
+
+    name: Line
+    customer_id: UUID
+    contact_id: UUID | None = None
+    pipeline_id: UUID
+    stage: Slug | None = None
+    amount: Price
+    currency: Currency
+    expected_close: date | None = None
+    owner: UUID | None = None
+    product: Line | None = None
+    custom: CustomValues = {}
+
+    example = {
+        "name": "Example Ltd: 40 seats",
+        "customer_id": "00000000-0000-4000-8000-000000000003",
+        "pipeline_id": "00000000-0000-4000-8000-000000000004",
+        "amount": "12000.00",
+        "currency": "EUR",
+        "expected_close": "2026-06-30",
+        "product": "Seats",
+    }
+
+    def decide_in(self, world: World, deal: Deal, /) -> Iterator[DealEvent]:
+        wish = self.fields() | custom_values(world, Deal, self.custom)
+        if (opened := deal.opened) is not None:
+            wish["stage"] = self.stage or opened.stage
+            if opened != opened.model_copy(update=wish):
+                raise DealAlreadyOpened
+            return
+        customer = world.load(Customer, self.customer_id)
+        if customer.status == "unknown":
+            raise CustomerUnknown
+        if customer.status != "active":
+            raise CustomerNotActive(status=customer.status)
+        if self.contact_id and world.load(Contact, self.contact_id).status == "unknown":
+            raise ContactUnknown
+        if self.owner:
+            may_own(world, self.owner)
+        yield DealOpened(**wish | place(world, self.pipeline_id, self.stage))
+
+
+class ChangeDealStage(Command[Deal]):
+    """Move an open deal to another open stage."""
+
+    stage: Slug
+
+    example = {"stage": "negotiation"}
+
+    def decide_in(self, world: World, deal: Deal, /) -> Iterator[DealEvent]:
+        must_be_open(deal)
+        if deal.stage != self.stage:
+            pipeline = world.load(Pipeline, deal.pipeline_id)
+            yield DealStageChanged(**move(deal, pipeline, pipeline.open_stage(self.stage)))
+
+
+class ChangeDealAmount(Command[Deal]):
+    """Say what an open deal is worth now."""
+
+    amount: Price
+    currency: Currency
+
+    example = {"amount": "15000.00", "currency": "EUR"}
+
+    def decide(self, deal: Deal, /) -> Iterator[DealEvent]:
+        must_be_open(deal)
+        if (deal.amount, deal.currency) != (self.amount, self.currency):
+            yield DealAmountChanged(
+                **self.fields(), previous_amount=deal.amount, previous_currency=deal.currency
+            )
+
+
+class ChangeDealCloseDate(Command[Deal]):
+    """Say when the sale is expected now; null if nobody knows."""
+
+    expected_close: date | None
+
+    example = {"expected_close": "2026-09-30"}
+
+    def decide(self, deal: Deal, /) -> Iterator[DealEvent]:
+        must_be_open(deal)
+        if deal.expected_close != self.expected_close:
+            yield DealCloseDateChanged(
+                expected_close=self.expected_close, previous_expected_close=deal.expected_close
+            )
+
+
+class AssignDeal(Command[Deal]):
+    """Make a user responsible for an open deal."""
+
+    owner: UUID
+
+    example = {"owner": "00000000-0000-4000-8000-000000000001"}
+
+    def decide_in(self, world: World, deal: Deal, /) -> Iterator[DealEvent]:
+        must_be_open(deal)
+        if deal.owner != self.owner:
+            may_own(world, self.owner)
+            yield DealAssigned(owner=self.owner, previous_owner=deal.owner)
+
+
+class WinDeal(Command[Deal]):
+    """Record that the customer bought, for the last amount unless another is named."""
+
+    amount: Price | None = None
+
+    example = {"amount": "14500.00"}
+
+    def decide_in(self, world: World, deal: Deal, /) -> Iterator[DealEvent]:
+        amount = deal.amount if self.amount is None else self.amount
+        if deal.status == "won" and deal.amount == amount:
+            return
+        must_be_open(deal)
+        if deal.amount != amount:
+            yield from ChangeDealAmount(amount=amount, currency=deal.currency).decide(deal)
+        pipeline = world.load(Pipeline, deal.pipeline_id)
+        yield DealWon(**move(deal, pipeline, pipeline.won_stage()) | {"amount": amount})
+
+
+class LoseDeal(Command[Deal]):
+    """Record that the customer did not buy, and why; in the first lost stage unless named."""
+
+    reason: LossReason
+    competitor: Line | None = None
+    note: Text = ""
+    stage: Slug | None = None
+
+    example = {"reason": "competitor", "competitor": "Rival Inc", "note": "Half our price."}
+
+    def decide_in(self, world: World, deal: Deal, /) -> Iterator[DealEvent]:
+        match deal.turn:
+            case DealLost(reason=self.reason, competitor=self.competitor, note=self.note) if (
+                self.stage in {None, deal.stage}
+            ):
+                return
+        must_be_open(deal)
+        pipeline = world.load(Pipeline, deal.pipeline_id)
+        lost = move(deal, pipeline, pipeline.lost_stage(self.stage))
+        yield DealLost(**lost, reason=self.reason, competitor=self.competitor, note=self.note)
+
+
+class ReopenDeal(Command[Deal]):
+    """Take a won or lost deal up again, in the stage it was in unless another is named."""
+
+    stage: Slug | None = None
+    reason: Line
+
+    example = {"stage": "proposal", "reason": "The customer withdrew from the contract"}
+
+    def decide_in(self, world: World, deal: Deal, /) -> Iterator[DealEvent]:
+        known(deal)
+        match deal.turn:
+            case DealWon(from_stage=before) | DealLost(from_stage=before):
+                pipeline = world.load(Pipeline, deal.pipeline_id)
+                stage = pipeline.open_stage(self.stage or before)
+                yield DealReopened(**move(deal, pipeline, stage), reason=self.reason)
+            case DealReopened(reason=self.reason, to_stage=stage) if (
+                deal.stage == stage and self.stage in {None, stage}
+            ):
+                return
+            case _:
+                raise DealNotClosed(status=deal.status)
+
+
+class SetDealCustomFields(Command[Deal]):
+    """Set custom fields of a deal; fields not named keep their values."""
+
+    custom: CustomValues
+
+    example = {"custom": {}}
+
+    def decide_in(self, world: World, deal: Deal, /) -> Iterator[DealEvent]:
+        known(deal)
+        if changes := custom_changes(world, Deal, deal, self.custom):
+            yield DealCustomFieldsSet(**changes)
+
+
+def known(deal: Deal) -> None:
+    """Refuse what is asked of a deal that was never opened."""
+    if deal.status == "unknown":
+        raise DealUnknown
+
+
+def must_be_open(deal: Deal) -> None:
+    """Refuse what only an open deal can do."""
+    known(deal)
+    if deal.status != "open":
+        raise DealNotOpen(status=deal.status)
+
+
+def place(world: World, pipeline_id: UUID, stage: str | None) -> dict[str, Any]:
+    """Where a new deal stands in a pipeline, as fields of its first event."""
+    pipeline = world.load(Pipeline, pipeline_id)
+    if pipeline.status == "unknown":
+        raise PipelineUnknown
+    if pipeline.status != "active":
+        raise PipelineNotActive(status=pipeline.status)
+    first = pipeline.open_stage(stage)
+    return {
+        "stage": first.key,
+        "probability": first.probability,
+        "forecast_category": first.forecast_category,
+        "pipeline_revision": pipeline.revision,
+    }
+
+
+def move(deal: Deal, pipeline: Pipeline, stage: PipelineStage) -> dict[str, Any]:
+    """A step to `stage`, as fields of an event."""
+    return {
+        "from_stage": deal.stage,
+        "to_stage": stage.key,
+        "probability": stage.probability,
+        "forecast_category": stage.forecast_category,
+        "pipeline_revision": pipeline.revision,
+        "amount": deal.amount,
+        "currency": deal.currency,
+    }

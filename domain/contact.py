@@ -1,0 +1,221 @@
+"""A contact: a person we know, and what that person is to our customers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from datetime import date
+from typing import TYPE_CHECKING, Literal, assert_never
+from uuid import UUID
+
+from domain.base import HIDDEN, Event, Personal, Refusal, State
+from domain.values import (
+    NIL,
+    CustomValue,
+    EmailAddress,
+    EmailKind,
+    Line,
+    Phone,
+    TitleLevel,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+Role = Literal["decision_maker", "evaluator", "influencer", "user", "other"]
+Channel = Literal["email", "phone", "sms", "post", "social"]
+Status = Literal["unknown", "active", "archived"]
+
+
+class ContactCreated(Event, type="contact.created.v1", subject="person_id"):
+    """We began to know a person; one who was a lead stays the same person."""
+
+    person_id: UUID
+    name: Personal[Line]
+    email: Personal[EmailAddress | None]
+    phone: Personal[Phone | None]
+    email_kind: EmailKind
+    has_phone: bool
+    title: Line | None
+    title_level: TitleLevel
+    lead_id: UUID | None
+    custom: dict[str, CustomValue]
+    custom_personal: Personal[dict[str, CustomValue]]
+
+
+class ContactRenamed(Event, type="contact.renamed.v1", subject="person_id"):
+    """The person has another name."""
+
+    person_id: UUID
+    name: Personal[Line]
+
+
+class ContactEmailChanged(Event, type="contact.email_changed.v1", subject="person_id"):
+    """The person is reached at another e-mail address, or at none."""
+
+    person_id: UUID
+    email: Personal[EmailAddress | None]
+    email_kind: EmailKind
+
+
+class ContactPhoneChanged(Event, type="contact.phone_changed.v1", subject="person_id"):
+    """The person is reached at another telephone number, or at none."""
+
+    person_id: UUID
+    phone: Personal[Phone | None]
+    has_phone: bool
+
+
+class ContactTitleChanged(Event, type="contact.title_changed.v1"):
+    """The person has another position."""
+
+    title: Line | None
+    title_level: TitleLevel
+
+
+class ContactLinked(Event, type="contact.linked.v1"):
+    """The person plays a role at a customer, from a day on if it is known."""
+
+    customer_id: UUID
+    role: Role
+    since: date | None
+
+
+class ContactUnlinked(Event, type="contact.unlinked.v1"):
+    """The person plays no role at a customer any more."""
+
+    customer_id: UUID
+    until: date | None
+
+
+class ContactConsentGranted(Event, type="contact.consent_granted.v1"):
+    """The person agreed to be addressed on a channel."""
+
+    channel: Channel
+    source: Line
+
+
+class ContactConsentWithdrawn(Event, type="contact.consent_withdrawn.v1"):
+    """The person no longer wants to be addressed on a channel."""
+
+    channel: Channel
+    source: Line
+
+
+class ContactArchived(Event, type="contact.archived.v1"):
+    """We have nothing more to do with the person."""
+
+    reason: Line
+
+
+class ContactCustomFieldsSet(Event, type="contact.custom_fields_set.v1", subject="person_id"):
+    """Custom fields took new values; all of them are listed, as they are now."""
+
+    person_id: UUID
+    custom: dict[str, CustomValue]
+    custom_personal: Personal[dict[str, CustomValue]]
+
+
+ContactEvent = (
+    ContactCreated
+    | ContactRenamed
+    | ContactEmailChanged
+    | ContactPhoneChanged
+    | ContactTitleChanged
+    | ContactLinked
+    | ContactUnlinked
+    | ContactConsentGranted
+    | ContactConsentWithdrawn
+    | ContactArchived
+    | ContactCustomFieldsSet
+)
+
+
+class ContactUnknown(Refusal):
+    """There is no such contact."""
+
+
+class ContactAlreadyCreated(Refusal):
+    """A contact with this id was created before, with other values."""
+
+
+class ContactEmailTaken(Refusal):
+    """The contact {contact_id} already has this e-mail address."""
+
+
+class ContactNotActive(Refusal):
+    """The contact is {status} and no longer changes."""
+
+
+class ContactNotLinked(Refusal):
+    """The contact plays no role at this customer."""
+
+
+class LinkEndsBeforeStart(Refusal):
+    """The contact has played this role since {since}, so not until {until}."""
+
+
+@dataclass(frozen=True, slots=True)
+class Contact(State[ContactEvent]):
+    """What decisions about a contact need to know."""
+
+    status: Status = "unknown"
+    person_id: UUID = NIL
+    name: str = ""
+    email: str | None = None
+    phone: str | None = None
+    title: str | None = None
+    links: dict[UUID, ContactLinked | ContactUnlinked] = field(default_factory=dict)
+    consents: dict[Channel, ContactConsentGranted | ContactConsentWithdrawn] = field(
+        default_factory=dict
+    )
+    custom: dict[str, CustomValue] = field(default_factory=dict)
+    custom_personal: dict[str, CustomValue] = field(default_factory=dict)
+    created: ContactCreated | None = None
+    archived: ContactArchived | None = None
+
+    def evolve(self, event: ContactEvent, /) -> Contact:
+        match event:
+            case ContactCreated():
+                return replace(
+                    self,
+                    status="active",
+                    person_id=event.person_id,
+                    name=event.name,
+                    email=event.email,
+                    phone=event.phone,
+                    title=event.title,
+                    custom=event.custom,
+                    custom_personal=event.custom_personal,
+                    created=event,
+                )
+            case ContactRenamed():
+                return replace(self, name=event.name)
+            case ContactEmailChanged():
+                return replace(self, email=event.email)
+            case ContactPhoneChanged():
+                return replace(self, phone=event.phone)
+            case ContactTitleChanged():
+                return replace(self, title=event.title)
+            case ContactLinked() | ContactUnlinked():
+                return replace(self, links=self.links | {event.customer_id: event})
+            case ContactConsentGranted() | ContactConsentWithdrawn():
+                return replace(self, consents=self.consents | {event.channel: event})
+            case ContactArchived():
+                return replace(self, status="archived", archived=event)
+            case ContactCustomFieldsSet():
+                return replace(self, custom=event.custom, custom_personal=event.custom_personal)
+            case _:
+                assert_never(event)
+
+    def customers(self) -> list[UUID]:
+        """Customers where the contact plays a role now, first linked first."""
+        return [
+            customer_id
+            for customer_id, link in self.links.items()
+            if isinstance(link, ContactLinked)
+        ]
+
+    def holds(self) -> Iterator[tuple[str, str]]:
+        """One active contact per e-mail address."""
+        if self.status == "active" and self.email and self.email is not HIDDEN:
+            yield "contact.email", self.email.casefold()
