@@ -27,6 +27,20 @@ from commands.campaign import (
     StartCampaign,
 )
 from commands.clock import TickClock
+from commands.contact import (
+    ArchiveContact,
+    ChangeContactEmail,
+    ChangeContactPhone,
+    ChangeContactTitle,
+    CreateContact,
+    GrantConsent,
+    LinkContact,
+    RenameContact,
+    SetContactCustomFields,
+    UnlinkContact,
+    WithdrawConsent,
+)
+from commands.conversion import ConvertLead
 from commands.custom_fields import DeclareCustomField, RetireCustomField
 from commands.customer import (
     AssignCustomer,
@@ -85,6 +99,7 @@ COMMANDS: tuple[type[Command[Any]], ...] = (
     QualifyLead,
     DisqualifyLead,
     RecycleLead,
+    ConvertLead,
     SetLeadCustomFields,
     CreateCustomer,
     RenameCustomer,
@@ -94,6 +109,17 @@ COMMANDS: tuple[type[Command[Any]], ...] = (
     CloseCustomer,
     ReactivateCustomer,
     SetCustomerCustomFields,
+    CreateContact,
+    RenameContact,
+    ChangeContactEmail,
+    ChangeContactPhone,
+    ChangeContactTitle,
+    LinkContact,
+    UnlinkContact,
+    GrantConsent,
+    WithdrawConsent,
+    ArchiveContact,
+    SetContactCustomFields,
     DefinePipeline,
     RevisePipeline,
     RetirePipeline,
