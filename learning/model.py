@@ -1,0 +1,145 @@
+"""The model: logistic regression over binned and standardised inputs, one row at a time.
+
+A linear model can say why; bins let it bend. On real leads it ranks better than the forests of
+river and than a logistic regression fitted anew on all that came before.
+"""
+
+from __future__ import annotations
+
+import math
+from bisect import bisect_left
+from typing import TYPE_CHECKING
+
+from river import linear_model, optim, preprocessing
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+Feature = bool | float | str | None
+"""What a model may be told: a category, a number, yes or no, or that nothing is known."""
+
+INTERCEPT = "intercept"
+"""The share of the log-odds that no input has."""
+
+BINS = 12
+BINNED_AFTER = 300
+"""Numbers seen of an input before its bins are drawn, at their quantiles."""
+
+CATEGORIES_MAX = 100
+"""Values an input may take that the model tells apart; later ones are one category, `other`."""
+
+NUMBER_MAX = 1e15
+"""Numbers are cut off here, so that their squares stay numbers."""
+
+DEVIATIONS_MAX = 4.0
+"""A number further from its mean, in standard deviations, counts as this far."""
+
+
+class BinnedLogisticRegression:
+    """Logistic regression by AdaGrad over one-hot categories, standardised numbers and their bins.
+
+    Inputs enter in the order of their names, so the same rows give the same weights, bit by bit,
+    whatever order a dict happens to have. The `epsilon` of AdaGrad holds back its first steps:
+    without it one outcome would move every input it came with by the full learning rate.
+
+    >>> model = BinnedLogisticRegression()
+    >>> for visits in range(600):
+    ...     model.learn_one({"source": "web", "visits": visits % 20}, visits % 20 > 9)
+    >>> round(model.predict_proba_one({"source": "web", "visits": 15})[True], 2)
+    0.94
+    >>> sorted(model.explain_one({"source": "web", "visits": 15}))
+    ['intercept', 'source', 'visits']
+    """
+
+    def __init__(
+        self, learning_rate: float = 0.15, epsilon: float = 1.0, intercept_lr: float = 0.01
+    ) -> None:
+        self.learned = 0
+        self._scaler = preprocessing.StandardScaler()
+        self._regression = linear_model.LogisticRegression(
+            optimizer=optim.AdaGrad(learning_rate, eps=epsilon), intercept_lr=intercept_lr
+        )
+        self._edges: dict[str, list[float]] = {}
+        self._unbinned: dict[str, list[float]] = {}
+        self._categories: dict[str, dict[str, None]] = {}
+
+    def learn_one(self, x: Mapping[str, Feature], y: bool, w: float = 1.0) -> None:  # noqa: FBT001
+        """Learn that `x` came out as `y`; `w` says how much that counts."""
+        for name in sorted(x):
+            value = x[name]
+            if isinstance(value, str):
+                known = self._categories.setdefault(name, {})
+                if len(known) < CATEGORIES_MAX:
+                    known[value] = None
+            elif _is_number(value):
+                self._take_in(name, _bounded(value))
+        encoded = {token: part for _, token, part in self._encoded(x)}
+        self._regression.learn_one(encoded, y, w)
+        self.learned += 1
+
+    def predict_proba_one(self, x: Mapping[str, Feature]) -> dict[bool, float]:
+        """How likely False and True are for `x`."""
+        chance = chance_of(self.explain_one(x))
+        return {False: 1.0 - chance, True: chance}
+
+    def explain_one(self, x: Mapping[str, Feature]) -> dict[str, float]:
+        """The log-odds of True for `x`, by the input they come from, and the intercept.
+
+        They are not an account of the prediction but its very terms: see `chance_of`.
+        """
+        weights = self._regression.weights
+        shares = {INTERCEPT: float(self._regression.intercept)} | dict.fromkeys(sorted(x), 0.0)
+        for name, token, part in self._encoded(x):
+            shares[name] += weights.get(token, 0.0) * part
+        return shares
+
+    def _take_in(self, name: str, value: float) -> None:
+        self._scaler.learn_one({name: value})  # type: ignore[no-untyped-call]
+        if name in self._edges:
+            return
+        seen = self._unbinned.setdefault(name, [])
+        seen.append(value)
+        if len(seen) == BINNED_AFTER:
+            seen.sort()
+            self._edges[name] = sorted({seen[len(seen) * cut // BINS] for cut in range(1, BINS)})
+            del self._unbinned[name]
+
+    def _encoded(self, x: Mapping[str, Feature]) -> Iterator[tuple[str, str, float]]:
+        """What the regression sees of `x`, as (input, token, value)."""
+        for name in sorted(x):
+            value = x[name]
+            if isinstance(value, str):
+                known = self._categories.get(name, {})
+                told_apart = value in known or len(known) < CATEGORIES_MAX
+                yield name, f"{name}={value}" if told_apart else f"{name}~other", 1.0
+            elif _is_number(value):
+                number = _bounded(value)
+                scaled = self._scaler.transform_one({name: number})  # type: ignore[no-untyped-call]
+                yield name, name, max(-DEVIATIONS_MAX, min(DEVIATIONS_MAX, scaled[name]))
+                if name in self._edges:
+                    yield name, f"{name}@{bisect_left(self._edges[name], number)}", 1.0
+            else:
+                yield name, f"{name}~{value}", 1.0
+
+
+def chance_of(contributions: Mapping[str, float]) -> float:
+    """The probability whose log-odds are the sum of `contributions`.
+
+    The sum is correctly rounded, so it does not depend on the order of the terms.
+
+    >>> chance_of({"intercept": 0.0}), chance_of({"intercept": -3.0, "source": 3.0})
+    (0.5, 0.5)
+    """
+    log_odds = math.fsum(contributions.values())
+    if log_odds >= 0:
+        return 1.0 / (1.0 + math.exp(-min(log_odds, 700.0)))
+    odds = math.exp(max(log_odds, -700.0))
+    return odds / (1.0 + odds)
+
+
+def _is_number(value: Feature) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
+
+
+def _bounded(value: Feature) -> float:
+    return max(-NUMBER_MAX, min(NUMBER_MAX, float(value or 0.0)))
