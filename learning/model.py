@@ -63,8 +63,8 @@ class BinnedLogisticRegression:
         self._unbinned: dict[str, list[float]] = {}
         self._categories: dict[str, dict[str, None]] = {}
 
-    def learn_one(self, x: Mapping[str, Feature], y: bool, w: float = 1.0) -> None:  # noqa: FBT001
-        """Learn that `x` came out as `y`; `w` says how much that counts."""
+    def learn_one(self, x: Mapping[str, Feature], y: bool) -> None:  # noqa: FBT001 - as in river
+        """Learn that `x` came out as `y`."""
         for name in sorted(x):
             value = x[name]
             if isinstance(value, str):
@@ -74,7 +74,7 @@ class BinnedLogisticRegression:
             elif _is_number(value):
                 self._take_in(name, _bounded(value))
         encoded = {token: part for _, token, part in self._encoded(x)}
-        self._regression.learn_one(encoded, y, w)
+        self._regression.learn_one(encoded, y)
         self.learned += 1
 
     def predict_proba_one(self, x: Mapping[str, Feature]) -> dict[bool, float]:
