@@ -25,6 +25,7 @@ from eventstore.reservations import AlreadyHeld
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+E = TypeVar("E", bound=Event)
 R = TypeVar("R", bound=State[Any])
 
 HERE = UUID("00000000-0000-4000-8000-00000000aaaa")
@@ -37,6 +38,11 @@ ACTOR = UUID("00000000-0000-4000-8000-0000000000ac")
 def given(*events: Event) -> History:
     """The stream the command will be sent to has these events; none: it does not exist yet."""
     return History({HERE: events})
+
+
+def but(event: E, **changes: Any) -> E:
+    """The same event, only with some fields otherwise."""
+    return type(event)(**dict(event) | changes)
 
 
 def new_id(purpose: str) -> UUID:
