@@ -1,0 +1,221 @@
+"""What replay works on: the events of one stream that lie within bounds on both time axes.
+
+*Effective time* of an event is the running maximum of `occurred_at` in its stream; so what is
+visible at (as_of, known_at) is always the beginning of a stream.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, fields
+from datetime import UTC, date, datetime, time, timedelta, tzinfo
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
+
+from psycopg.sql import SQL
+
+from domain.base import Event, State
+from domain.user import MODELS, SYSTEM, User
+from eventstore.envelope import RecordedEvent
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from eventstore.log import Log
+
+PREFIX_DIGITS_MIN = 6
+TRANSITIONAL = ("previous_", "from_", "to_")
+"""Fields that tell of a change, not of what is true after it."""
+
+
+class ReplayError(Exception):
+    """What was asked of the past cannot be answered; the message says why."""
+
+
+class StreamUnknown(ReplayError):
+    """There is no such stream."""
+
+
+class EventUnreadable(ReplayError):
+    """An event in the log does not have the shape its type promises."""
+
+    def __init__(self, position: int, type: str, reason: str) -> None:
+        self.position, self.type, self.reason = position, type, reason
+        super().__init__(f"the event at position {position} ({type}) cannot be read: {reason}")
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """How far to look: what had happened by `as_of`, as far as the log knew it at `known_at`."""
+
+    as_of: datetime | None = None
+    known_at: int | None = None
+
+    def show(self, effective_at: datetime, position: int) -> bool:
+        """Whether an event lies within."""
+        return (self.as_of is None or effective_at <= self.as_of) and (
+            self.known_at is None or position <= self.known_at
+        )
+
+
+NO_BOUND = Bounds()
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One event of a stream, and what is true of the record after it."""
+
+    recorded: RecordedEvent
+    effective_at: datetime
+    record: Mapping[str, Any]
+
+
+def moment(text: str, zone: tzinfo = UTC) -> datetime:
+    """A time as people write it: ISO 8601; a bare date is the end of that day in `zone`.
+
+    >>> moment("2024-03-01").isoformat()
+    '2024-03-01T23:59:59.999999+00:00'
+    """
+    try:
+        if re.fullmatch(r"\d{4}-\d{2}-\d{2}", text.strip()):
+            next_day = datetime.combine(date.fromisoformat(text.strip()), time(), zone)
+            found = next_day + timedelta(days=1, microseconds=-1)
+        else:
+            found = datetime.fromisoformat(text.strip())
+        return (found if found.tzinfo else found.replace(tzinfo=zone)).astimezone(UTC)
+    except (ValueError, OverflowError):
+        raise ReplayError(
+            f"{text!r} is no time; write 2024-03-01, or 2024-03-01T14:30 with or without a zone"
+        ) from None
+
+
+def bounds(
+    log: Log, as_of: str | None = None, known_at: str | None = None, zone: tzinfo = UTC
+) -> Bounds:
+    """Bounds as people write them; `known_at` may be a position or a time."""
+    until = moment(as_of, zone) if as_of else None
+    if not known_at:
+        return Bounds(until)
+    if re.fullmatch(r"\d{1,18}", known_at.strip()):
+        return Bounds(until, int(known_at))
+    return Bounds(until, log.position_at(moment(known_at, zone)))
+
+
+def find_stream(log: Log, text: str) -> UUID:
+    """The stream with this id, or the only one whose id begins so."""
+    digits = text.strip().lower().replace("-", "")
+    if not re.fullmatch(rf"[0-9a-f]{{{PREFIX_DIGITS_MIN},32}}", digits):
+        raise StreamUnknown(
+            f"{text!r} is no id of a record: give a UUID, or at least its first "
+            f"{PREFIX_DIGITS_MIN} digits"
+        )
+    with log.cursor() as cursor:
+        cursor.execute(
+            SQL(
+                "SELECT DISTINCT originator_id AS id FROM {} "
+                "WHERE originator_id BETWEEN %s AND %s ORDER BY id LIMIT 3"
+            ).format(log.table),
+            (UUID(digits.ljust(32, "0")), UUID(digits.ljust(32, "f"))),
+        )
+        found: list[UUID] = [row["id"] for row in cursor.fetchall()]
+    if not found:
+        raise StreamUnknown(f"there is no record {text}")
+    if len(found) > 1:
+        raise StreamUnknown(f"several ids begin with {text}: {', '.join(map(str, found))} …")
+    return found[0]
+
+
+def read_stream(log: Log, stream_id: UUID) -> list[RecordedEvent]:
+    """The events of a stream; one that cannot be read is named."""
+    try:
+        return log.read_stream(stream_id)
+    except (ValueError, LookupError, TypeError) as error:
+        unreadable = next(iter(unreadable_events(log, stream_id)), None)
+        raise unreadable or error from None
+
+
+def unreadable_events(log: Log, stream_id: UUID) -> Iterator[EventUnreadable]:
+    """The events of a stream that cannot be read, tried one by one."""
+    with log.cursor() as cursor:
+        where = SQL("originator_id = %s ORDER BY originator_version")
+        for row in log.envelopes.select_envelopes(cursor, where, (stream_id,)):
+            try:
+                log.open_rows(cursor, [row])
+            except Exception as error:  # noqa: BLE001 - bytes of any kind fail in any way
+                yield EventUnreadable(row.position or 0, row.topic, reason(error))
+
+
+def reason(error: Exception) -> str:
+    """An error in one line, without the values that caused it."""
+    errors = getattr(error, "errors", None)
+    if callable(errors):
+        first = errors(include_input=False, include_url=False)[0]
+        return f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
+    return f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"
+
+
+def steps(log: Log, stream_id: UUID, within: Bounds = NO_BOUND) -> list[Step]:
+    """The events of a stream within bounds, each with the record as it was after it."""
+    return list(replayed(read_stream(log, stream_id), log, within))
+
+
+def replayed(
+    events: Sequence[RecordedEvent], log: Log, within: Bounds = NO_BOUND
+) -> Iterator[Step]:
+    """Fold the events of one stream, a step at a time."""
+    if not events:
+        return
+    state = log.state_of(events[0].event)()
+    effective_at = events[0].occurred_at
+    said: dict[str, Any] = {}
+    for recorded in events:
+        effective_at = max(effective_at, recorded.occurred_at)
+        if not within.show(effective_at, recorded.position):
+            return
+        state = state.evolve(recorded.event)
+        said |= dict(recorded.event)
+        yield Step(recorded, effective_at, record(said, state))
+
+
+def record(said: Mapping[str, Any], state: State[Any]) -> dict[str, Any]:
+    """What is true of a record: what its events said last, and above all what its state says.
+
+    Custom fields and the like are taken apart: `custom.total_visits`.
+    """
+    flat: dict[str, Any] = {}
+    held = {field.name: getattr(state, field.name) for field in fields(state)}  # type: ignore[arg-type]
+    plain = {name: value for name, value in held.items() if not isinstance(value, Event)}
+    for name, value in ({**said, **plain}).items():
+        if name in held and name not in plain:
+            continue
+        if name.startswith(TRANSITIONAL) and name not in plain:
+            continue
+        if isinstance(value, dict):
+            top = "custom" if name == "custom_personal" else name
+            flat |= {f"{top}.{key}": inner for key, inner in value.items()}
+        else:
+            flat[name] = value
+    return flat
+
+
+class People:
+    """Names of users, for those who may read them."""
+
+    def __init__(self, log: Log) -> None:
+        self.log = log
+        self._known: dict[UUID, str | None] = {SYSTEM: "system", MODELS: "models"}
+
+    def name(self, user_id: UUID) -> str | None:
+        """The name of a user; None when the id belongs to none."""
+        if user_id not in self._known:
+            self._known[user_id] = self._look_up(user_id)
+        return self._known[user_id]
+
+    def _look_up(self, user_id: UUID) -> str | None:
+        events = self.log.read_stream(user_id)
+        if not events or self.log.state_of(events[0].event) is not User:
+            return None
+        user = User()
+        for recorded in events:
+            user = user.evolve(recorded.event)  # type: ignore[arg-type]
+        return str(user.name)

@@ -1,0 +1,65 @@
+"""Diff: what became different about one record between two moments, and through what."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from replay.base import Bounds, People, ReplayError, StreamUnknown, read_stream, replayed
+from replay.history import Happening, aggregate, happening
+
+if TYPE_CHECKING:
+    from uuid import UUID
+
+    from eventstore.log import Log
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A field that is not what it was; None where it was not there."""
+
+    field: str
+    old: Any
+    new: Any
+
+
+@dataclass(frozen=True, slots=True)
+class Diff:
+    """What is different about a record at `until`, compared with `since`."""
+
+    stream_id: UUID
+    aggregate: str
+    since: Bounds
+    until: Bounds
+    changes: tuple[Change, ...]
+    happenings: tuple[Happening, ...]
+
+
+class BackwardsDiff(ReplayError):
+    """The earlier moment shows more of the record than the later one."""
+
+
+def diff(log: Log, stream_id: UUID, since: Bounds, until: Bounds) -> Diff:
+    """Compare a record at two moments, on either axis."""
+    events = read_stream(log, stream_id)
+    if not events:
+        raise StreamUnknown(f"there is no record {stream_id}")
+    before = list(replayed(events, log, since))
+    after = list(replayed(events, log, until))
+    if len(before) > len(after):
+        raise BackwardsDiff("the first moment shows more of the record than the second: swap them")
+    old = before[-1].record if before else {}
+    new = after[-1].record if after else {}
+    people = People(log)
+    return Diff(
+        stream_id,
+        aggregate(events[0]),
+        since,
+        until,
+        tuple(
+            Change(field, old.get(field), new.get(field))
+            for field in sorted(old.keys() | new.keys())
+            if old.get(field) != new.get(field)
+        ),
+        tuple(happening(step, people) for step in after[len(before) :]),
+    )
