@@ -41,8 +41,9 @@ def _utc(moment: datetime) -> datetime:
 
 Line = Annotated[
     str,
+    StringConstraints(strip_whitespace=True),
     AfterValidator(_storable),
-    StringConstraints(strip_whitespace=True, min_length=1, max_length=200),
+    Field(min_length=1, max_length=200),
 ]
 """One line of text, 1 to 200 characters."""
 
