@@ -1,0 +1,242 @@
+"""How a command gets a door (`accept`) and a query gets one (`answer`)."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import re
+import time
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar, cast
+from uuid import UUID, uuid5
+
+import orjson
+import structlog
+from fastapi import APIRouter, Body, Depends, Header, Query, Request, Response
+from pydantic import BaseModel
+
+from api.auth import Caller, Identity
+from api.body import Door
+from api.problems import problems
+from commands.base import Command, handle
+from domain.values import Moment
+from eventstore.envelope import uuid7
+from eventstore.errors import OccurredInTheFuture
+from eventstore.writer import Context, IdempotencyKey
+
+if TYPE_CHECKING:
+    from api.node import Node
+
+C = TypeVar("C", bound=Command[Any])
+Stream = Callable[[C], UUID]
+Endpoint = Callable[..., Coroutine[Any, Any, Response]]
+
+log = structlog.get_logger()
+
+NEW_IDS = UUID("7b0a4f3e-6a0e-5a53-9a55-2f6f4f1d8c21")
+"""Namespace of ids minted for streams that an idempotency key starts."""
+
+
+class Reply(BaseModel):
+    """What a command did."""
+
+    id: UUID
+    """The record it was about."""
+    version: int
+    """How many events the record has now; the ETag."""
+    position: int
+    """Where in the log: ask a query for `min_position` to read your own write."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What comes with a command beside its body."""
+
+    caller: Identity
+    key: str | None
+    expected_version: int | None
+    correlation_id: UUID
+    causation_id: UUID | None
+    occurred_at: datetime | None
+
+
+async def wish(  # noqa: PLR0913 - each is a header of its own
+    *,
+    caller: Caller,
+    idempotency_key: Annotated[
+        str | None,
+        Header(
+            pattern=r"^[\x21-\x7e]{1,200}$",
+            description="Asked again with the same key and body, the stored reply is given again.",
+        ),
+    ] = None,
+    if_match: Annotated[
+        str | None,
+        Header(
+            pattern=r'^(W/)?"?[0-9]{1,18}"?$',
+            description="The version (ETag) the record must be at; otherwise 412.",
+        ),
+    ] = None,
+    correlation_id: Annotated[
+        UUID | None, Header(description="Names the whole conversation; new when absent.")
+    ] = None,
+    causation_id: Annotated[
+        UUID | None, Header(description="The event because of which this is asked.")
+    ] = None,
+    occurred_at: Annotated[
+        Moment | None, Query(description="When it happened, if not just now: a time with zone.")
+    ] = None,
+) -> Wish:
+    """The headers and parameters every command takes."""
+    now = datetime.now(UTC)
+    if occurred_at is not None and occurred_at > now:
+        raise OccurredInTheFuture(occurred_at, now)
+    version = re.sub(r"\D", "", if_match) if if_match else None
+    return Wish(
+        caller,
+        idempotency_key,
+        int(version) if version else None,
+        correlation_id or uuid7(),
+        causation_id,
+        occurred_at,
+    )
+
+
+Wished = Annotated[Wish, Depends(wish)]
+
+
+def doors(name: str) -> APIRouter:
+    """A menu of doors under `/<name>`."""
+    return APIRouter(prefix=f"/{name}", tags=[name], route_class=Door)
+
+
+def accept(
+    router: APIRouter,
+    path: str,
+    command: type[C],
+    *,
+    anew: str = "",
+    stream: Stream[C] | None = None,
+) -> None:
+    """Open a door for a command: `POST <router>/{id}/<verb>`.
+
+    A command that starts a stream gets a second one, `POST <router><anew>`, where the id is made
+    here. With `stream`, a function of the command, there is no id to give at all.
+    """
+
+    async def to_one(*, request: Request, id: UUID, body: C, wish: Wished) -> Response:
+        return await asked(request, id, body, wish, router.prefix)
+
+    async def to_a_new_one(*, request: Request, body: C, wish: Wished) -> Response:
+        return await asked(request, new_id(request, wish), body, wish, router.prefix)
+
+    async def to_the_one(*, request: Request, body: C, wish: Wished) -> Response:
+        return await asked(request, cast("Stream[C]", stream)(body), body, wish)
+
+    name = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", command.__name__).lower()
+    if stream is not None:
+        _open(router, path, command, to_the_one, name)
+        return
+    _open(router, path, command, to_one, name)
+    if command.creates:
+        _open(router, anew, command, to_a_new_one, f"{name}_anew")
+
+
+def _open(
+    router: APIRouter, path: str, command: type[Command[Any]], door: Endpoint, name: str
+) -> None:
+    door.__annotations__["body"] = Annotated[
+        command, Body(openapi_examples={"example": {"value": command.example}})
+    ]
+    if not any(field.is_required() for field in command.model_fields.values()):
+        door.__kwdefaults__ = {"body": command()}
+    done: dict[int | str, dict[str, Any]] = {200: {"model": Reply}}
+    if command.creates:
+        done[201] = {"model": Reply, "description": "The record was started"}
+    router.add_api_route(
+        path,
+        door,
+        methods=["POST"],
+        response_model=None,
+        name=command.__name__,
+        operation_id=name,
+        summary=name.replace("_", " ").capitalize(),
+        description=inspect.cleandoc(command.__doc__ or ""),
+        responses=done | problems(400, 401, 409, 412, 413, 422, 503),
+    )
+
+
+def new_id(request: Request, wish: Wish) -> UUID:
+    """The id of a stream to be started: the same again when the client asks again by its key."""
+    if wish.key is None:
+        return uuid7()
+    return uuid5(NEW_IDS, f"{wish.caller.actor} {request.scope['route'].path} {wish.key}")
+
+
+async def asked(
+    request: Request, id: UUID, command: Command[Any], wish: Wish, home: str = ""
+) -> Response:
+    """Hand a command to the writer, wait for the commit, and tell what came of it.
+
+    `home` is where the records live that the command may start.
+    """
+    node: Node = request.app.state.node
+    context = Context(
+        actor=wish.caller.actor,
+        correlation_id=wish.correlation_id,
+        causation_id=wish.causation_id,
+        occurred_at=wish.occurred_at,
+        expected_version=wish.expected_version,
+        key=_key(node, request, id, command, wish),
+    )
+    with _logged(command, id, wish) as line:
+        future = handle(node.writer, command, id, context)
+        receipt = await asyncio.shield(asyncio.wrap_future(future))
+        line |= {"position": receipt.position, "events": receipt.events}
+    headers = {"ETag": f'"{receipt.version}"'}
+    started = bool(home and command.creates and receipt.events)
+    if started:
+        headers["Location"] = f"{home}/{receipt.id}"
+    body = {"id": receipt.id, "version": receipt.version, "position": receipt.position}
+    return Response(orjson.dumps(body), 201 if started else 200, headers, "application/json")
+
+
+def _key(
+    node: Node, request: Request, id: UUID, command: Command[Any], wish: Wish
+) -> IdempotencyKey | None:
+    """The client's key, scoped to who asks at which door; of the body only a keyed hash is kept."""
+    if wish.key is None:
+        return None
+    route = request.scope["route"].path
+    fields = orjson.dumps(command.model_dump(mode="json"), option=orjson.OPT_SORT_KEYS).decode()
+    hashed = node.keys.keyed_hash
+    return IdempotencyKey(
+        scope=hashed("idempotency_scope", f"{wish.caller.actor} {route}"),
+        key=wish.key,
+        digest=hashed("idempotency_body", f"{id} {wish.occurred_at} {fields}"),
+    )
+
+
+@contextmanager
+def _logged(command: Command[Any], id: UUID, wish: Wish) -> Iterator[dict[str, Any]]:
+    """One line per command: who asked what of whom and what came of it; never the body."""
+    line: dict[str, Any] = {"outcome": "accepted"}
+    began = time.perf_counter()
+    try:
+        yield line
+    except BaseException as error:
+        line["outcome"] = type(error).__name__
+        raise
+    finally:
+        log.info(
+            "command",
+            command=type(command).__name__,
+            stream=str(id),
+            actor=str(wish.caller.actor),
+            correlation_id=str(wish.correlation_id),
+            ms=round((time.perf_counter() - began) * 1000, 1),
+            **line,
+        )

@@ -1,0 +1,107 @@
+"""Bodies: JSON that can be kept for ever, exact to the last digit, or a problem."""
+
+from __future__ import annotations
+
+import json
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from fastapi import Request, Response
+from fastapi.routing import APIRoute
+
+from api.problems import BodyMalformed, BodyTooLarge, BodyUnstorable
+from domain.values import INTEGER_MAX
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine
+
+BODY_BYTES_MAX = 1024 * 1024
+DIGITS_MAX = 40
+"""No number a business writes has more; a longer one is an attack on whoever parses it."""
+
+
+class Door(APIRoute):
+    """A route whose body is read by `strict_json`."""
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        """The handler of the framework, given a request that reads strictly."""
+        handle = super().get_route_handler()
+
+        async def strictly(request: Request) -> Response:
+            return await handle(StrictRequest(request.scope, request.receive))
+
+        return strictly
+
+
+class StrictRequest(Request):
+    """A request with a body of at most `BODY_BYTES_MAX` bytes, in strict JSON."""
+
+    async def body(self) -> bytes:
+        """The body, read no further than the limit."""
+        if not hasattr(self, "_body"):
+            chunks: list[bytes] = []
+            size = 0
+            async for chunk in self.stream():
+                size += len(chunk)
+                if size > BODY_BYTES_MAX:
+                    raise BodyTooLarge(limit_bytes=BODY_BYTES_MAX)
+                chunks.append(chunk)
+            self._body = b"".join(chunks)
+        return self._body
+
+    async def json(self) -> Any:  # noqa: ANN401 - JSON may be anything
+        """The body as Python values."""
+        return strict_json(await self.body())
+
+
+def strict_json(text: bytes) -> Any:  # noqa: ANN401 - JSON may be anything
+    """JSON as RFC 8259 has it, with fractions as `Decimal`: money must not pass through floats.
+
+    >>> strict_json(b'{"amount": 12345678901234567.89}')
+    {'amount': Decimal('12345678901234567.89')}
+    """
+    try:
+        value = json.loads(
+            text.decode(), parse_float=_fraction, parse_int=_whole, parse_constant=_constant
+        )
+    except RecursionError:
+        raise BodyMalformed(reason="it is nested too deeply") from None
+    except UnicodeDecodeError:
+        raise BodyMalformed(reason="it is not UTF-8") from None
+    except json.JSONDecodeError as error:
+        raise BodyMalformed(reason=f"{error.msg} at character {error.pos}") from None
+    if b"\\u0000" in text or b"\\ud" in text or b"\\uD" in text:
+        _check_strings(value)
+    return value
+
+
+def _whole(digits: str) -> int:
+    value = int(digits) if len(digits) <= DIGITS_MAX else INTEGER_MAX + 1
+    if not -INTEGER_MAX - 1 <= value <= INTEGER_MAX:
+        raise BodyUnstorable(what="an integer beyond 2^63")
+    return value
+
+
+def _fraction(digits: str) -> Decimal:
+    value = Decimal(digits)
+    if len(digits) > DIGITS_MAX or not -DIGITS_MAX < value.adjusted() < DIGITS_MAX:
+        raise BodyUnstorable(what=f"a number of more than {DIGITS_MAX} digits")
+    return value
+
+
+def _constant(name: str) -> NoReturn:
+    raise BodyUnstorable(what=name)
+
+
+def _check_strings(value: object) -> None:
+    """Escapes can smuggle in what raw UTF-8 cannot: look at every string, keys included."""
+    waiting = [value]
+    while waiting:
+        match waiting.pop():
+            case str() as text:
+                if "\x00" in text or any("\ud800" <= char <= "\udfff" for char in text):
+                    raise BodyUnstorable(what="NUL or a lone surrogate")
+            case list() as items:
+                waiting += items
+            case dict() as members:
+                waiting += [*members.keys(), *members.values()]

@@ -1,0 +1,17 @@
+"""Doors to custom fields: one stream per aggregate, so the aggregate is all there is to name."""
+
+from uuid import UUID
+
+from api.base import accept, doors
+from commands.custom_fields import DeclareCustomField, RetireCustomField
+from domain.custom_fields import custom_fields_id
+
+router = doors("custom-fields")
+
+
+def _of_its_aggregate(command: DeclareCustomField | RetireCustomField) -> UUID:
+    return custom_fields_id(command.aggregate)
+
+
+accept(router, "/declare", DeclareCustomField, stream=_of_its_aggregate)
+accept(router, "/retire", RetireCustomField, stream=_of_its_aggregate)

@@ -1,0 +1,183 @@
+"""The log itself: JSON lines in the order of the log, from any position, for ever."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
+from itertools import islice
+from typing import TYPE_CHECKING, Annotated, Any
+from uuid import UUID
+
+import orjson
+from anyio import move_on_after, to_thread
+from fastapi import APIRouter, Query, Request
+from fastapi.responses import StreamingResponse
+
+from api.auth import Caller
+from api.problems import problems
+from domain.base import HIDDEN
+from domain.values import INTEGER_MAX
+
+if TYPE_CHECKING:
+    from api.node import Node
+    from eventstore.envelope import RecordedEvent
+    from eventstore.log import Log
+
+PAGE_EVENTS = 500
+HEARTBEAT_SECONDS = 15.0
+LOOK_SECONDS = 1.0
+
+StoredType = Annotated[str, Query(pattern=r"^[a-z_]{1,60}(\.[a-z_]{1,60}\.v[0-9]{1,4})?$")]
+Position = Annotated[int, Query(ge=0, le=INTEGER_MAX)]
+
+router = APIRouter(prefix="/events", tags=["events"])
+
+
+class Pulse:
+    """Wakes those who follow the log, as soon as there is more of it: one thread for them all."""
+
+    def __init__(self, log: Log) -> None:
+        self._log = log
+        self._beats: set[tuple[asyncio.AbstractEventLoop, asyncio.Event]] = set()
+        self._guard = threading.Lock()
+        self.stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="pulse", daemon=True)
+
+    def start(self) -> None:
+        """Begin to watch the log."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Let everybody who follows come to an end."""
+        self.stopping.set()
+        self._wake()
+
+    def close(self) -> None:
+        """Stop, and wait until the log is let go."""
+        self.stop()
+        if self._thread.is_alive():
+            self._thread.join()
+
+    @contextmanager
+    def felt(self) -> Iterator[asyncio.Event]:
+        """An event of the running loop that is set whenever the log has grown."""
+        beat = asyncio.get_running_loop(), asyncio.Event()
+        with self._guard:
+            self._beats.add(beat)
+        try:
+            yield beat[1]
+        finally:
+            with self._guard:
+                self._beats.discard(beat)
+
+    def _wake(self) -> None:
+        with self._guard:
+            for loop, beat in self._beats:
+                loop.call_soon_threadsafe(beat.set)
+
+    def _run(self) -> None:
+        seen = self._log.last_position()
+        while not self.stopping.is_set():
+            if self._log.wait(seen, LOOK_SECONDS):
+                seen = self._log.last_position()
+                self._wake()
+
+
+@router.get(
+    "",
+    response_class=StreamingResponse,
+    operation_id="events",
+    summary="Events",
+    responses={
+        200: {
+            "description": "One event a line: its envelope, and what happened as `data`.",
+            "content": {"application/x-ndjson": {"schema": {"type": "string"}}},
+        },
+        **problems(401, 422, 503),
+    },
+)
+async def events(  # noqa: PLR0913 - each is a filter of its own
+    request: Request,
+    caller: Caller,
+    *,
+    after: Position = 0,
+    stream: UUID | None = None,
+    type: Annotated[list[StoredType], Query(max_length=100)] = [],  # noqa: B006 - FastAPI copies
+    actor: UUID | None = None,
+    limit: Annotated[int | None, Query(ge=0, le=INTEGER_MAX)] = None,
+    follow: bool = False,
+) -> StreamingResponse:
+    """Events after a position, as JSON lines; with `follow`, also those still to come.
+
+    `type` is a stored type such as `lead.qualified.v1`, or an aggregate such as `lead`; give it
+    again for more than one. While there is nothing to tell, an empty line shows that the line is
+    open. Personal values are `[hidden]` from keys that may not see them, and once forgotten.
+    """
+    node: Node = request.app.state.node
+    chosen = {"stream": stream, "types": tuple(type), "actor": actor}
+    lines = _lines(node, after, limit, chosen, follow=follow, personal=caller.personal)
+    return StreamingResponse(lines, media_type="application/x-ndjson")
+
+
+async def _lines(  # noqa: PLR0913 - what was asked, all of it
+    node: Node,
+    after: int,
+    limit: int | None,
+    chosen: dict[str, Any],
+    *,
+    follow: bool,
+    personal: bool,
+) -> AsyncIterator[bytes]:
+    """Pages of lines up to the end of the log, and then, when following, whenever it grows."""
+    log, left = node.workspace.log, limit
+    with node.pulse.felt() as beat:
+        while True:
+            beat.clear()
+            head = await to_thread.run_sync(log.last_position)
+            while after < head and left != 0:
+                size = PAGE_EVENTS if left is None else min(PAGE_EVENTS, left)
+                page = log.read(after, until=head, limit=size, **chosen)
+                recorded = await to_thread.run_sync(list, islice(page, size))
+                after = recorded[-1].position if len(recorded) == size else head
+                left = None if left is None else left - len(recorded)
+                if recorded:
+                    yield b"".join(line(one, personal=personal) for one in recorded)
+            if not follow or left == 0 or node.pulse.stopping.is_set():
+                return
+            with move_on_after(HEARTBEAT_SECONDS) as quiet:
+                await beat.wait()
+            if quiet.cancelled_caught:
+                yield b"\n"
+
+
+def line(recorded: RecordedEvent, *, personal: bool) -> bytes:
+    """One event as one line."""
+    return orjson.dumps(
+        {
+            "position": recorded.position,
+            "event_id": recorded.event_id,
+            "stream_id": recorded.stream_id,
+            "version": recorded.version,
+            "type": recorded.event.type,
+            "recorded_at": recorded.recorded_at,
+            "occurred_at": recorded.occurred_at,
+            "actor": recorded.actor,
+            "correlation_id": recorded.correlation_id,
+            "causation_id": recorded.causation_id,
+            "data": shown(recorded, personal=personal),
+        },
+        option=orjson.OPT_UTC_Z | orjson.OPT_APPEND_NEWLINE,
+    )
+
+
+def shown(recorded: RecordedEvent, *, personal: bool) -> dict[str, Any]:
+    """What happened, as far as the one who asks may see it; null is no secret."""
+    event = recorded.event
+    hidden = {
+        name: repr(HIDDEN)
+        for name in event.personal_fields()
+        if getattr(event, name) is HIDDEN or not (personal or getattr(event, name) is None)
+    }
+    return event.model_dump(mode="json", exclude=set(hidden)) | hidden

@@ -1,0 +1,38 @@
+"""Doors to tickets."""
+
+from api.base import accept, doors
+from commands.ticket import (
+    AddTicketNote,
+    AssignTicket,
+    CategorizeTicket,
+    ChangeTicketPriority,
+    CloseTicket,
+    HearFromTicketRequester,
+    OpenTicket,
+    PutTicketOnHold,
+    PutTicketPending,
+    RateTicket,
+    ReopenTicket,
+    ReplyToTicket,
+    ResumeTicket,
+    SetTicketCustomFields,
+    SolveTicket,
+)
+
+router = doors("tickets")
+
+accept(router, "/{id}/open", OpenTicket)
+accept(router, "/{id}/assign", AssignTicket)
+accept(router, "/{id}/reply", ReplyToTicket)
+accept(router, "/{id}/hear-from-requester", HearFromTicketRequester)
+accept(router, "/{id}/add-note", AddTicketNote)
+accept(router, "/{id}/put-pending", PutTicketPending)
+accept(router, "/{id}/put-on-hold", PutTicketOnHold)
+accept(router, "/{id}/resume", ResumeTicket)
+accept(router, "/{id}/solve", SolveTicket)
+accept(router, "/{id}/reopen", ReopenTicket)
+accept(router, "/{id}/close", CloseTicket)
+accept(router, "/{id}/change-priority", ChangeTicketPriority)
+accept(router, "/{id}/categorize", CategorizeTicket)
+accept(router, "/{id}/rate", RateTicket)
+accept(router, "/{id}/set-custom-fields", SetTicketCustomFields)
