@@ -37,9 +37,9 @@ class RegisterUser(Command[User], creates=True):
     manager_id: UUID | None = None
 
     example = {
-        "name": "Moses Frase",
-        "email": "moses@example.com",
-        "handle": "moses.frase",
+        "name": "Ann Example",
+        "email": "ann@example.com",
+        "handle": "ann.example",
         "team": "Central",
     }
 

@@ -189,7 +189,7 @@ class Batch:
         before = len(self.events)
         decided = list(intent.decide(Decision(self, intent), held.state))
         self._take_in(intent, decided)
-        version = self._held[intent.stream_id].version if decided else held.version
+        version = self.held(intent.of, intent.stream_id).version
         self._of.append((len(self.outcomes), before, intent, version))
         if context.once and decided:
             self._done[first_event(intent)] = intent.stream_id, version, self.turn.last_position
@@ -234,7 +234,7 @@ class Batch:
         )
 
 
-class Pending(Exception):  # noqa: N818 - never raised: a place kept for a reply
+class Pending(Exception):
     """The reply another intent of this batch, with the same idempotency key, is about to get."""
 
     def __init__(self, scope: bytes, key: str) -> None:

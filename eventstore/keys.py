@@ -8,13 +8,11 @@ A destroyed key is a person forgotten: the ciphertexts, and all that was proved 
 from __future__ import annotations
 
 import base64
-import hashlib
 import hmac
 import os
 import threading
 from collections import OrderedDict
 from typing import TYPE_CHECKING
-from uuid import UUID
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -22,8 +20,10 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from pathlib import Path
+    from uuid import UUID
 
     import psycopg
+    from psycopg.rows import DictRow
 
 PREFIX = "enc1:"
 NONCE_BYTES = 12
@@ -106,7 +106,7 @@ class Keyring:
             raise ValueError(f"the ciphertext of {field} does not belong to {event_id}") from None
 
     def load(
-        self, cursor: psycopg.Cursor[dict[str, object]], subjects: Iterable[UUID], *, make: bool
+        self, cursor: psycopg.Cursor[DictRow], subjects: Iterable[UUID], *, make: bool
     ) -> list[UUID]:
         """Have the keys of `subjects` at hand; with `make`, make those that do not exist.
 
@@ -119,7 +119,7 @@ class Keyring:
         cursor.execute(
             "SELECT subject, wrapped FROM subject_key WHERE subject = ANY(%s)", (missing,)
         )
-        found = {row["subject"]: row["wrapped"] for row in cursor.fetchall()}
+        found = {row["subject"]: bytes(row["wrapped"]) for row in cursor.fetchall()}
         if make and len(found) < len(missing):
             new = {subject: os.urandom(32) for subject in missing if subject not in found}
             wrapped = {subject: self._seal(subject, key) for subject, key in new.items()}
@@ -157,8 +157,7 @@ class Keyring:
         nonce = os.urandom(NONCE_BYTES)
         return nonce + self._wrap.encrypt(nonce, key, subject.bytes)
 
-    def _open(self, subject: UUID, sealed: object) -> bytes:
-        wrapped = bytes(sealed)  # type: ignore[call-overload]
+    def _open(self, subject: UUID, wrapped: bytes) -> bytes:
         try:
             return self._wrap.decrypt(wrapped[:NONCE_BYTES], wrapped[NONCE_BYTES:], subject.bytes)
         except InvalidTag:

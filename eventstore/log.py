@@ -12,7 +12,7 @@ import adbc_driver_postgresql.dbapi as adbc
 import psycopg
 from eventsourcing.application import Application
 from eventsourcing.postgres import PostgresFactory
-from eventsourcing.utils import Environment, get_topic
+from eventsourcing.utils import Environment, EnvType, get_topic
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from psycopg.rows import dict_row
 from psycopg.sql import SQL, Composable
@@ -38,6 +38,14 @@ if TYPE_CHECKING:
 STATES: dict[type[Event], type[State[Any]]] = {
     event: state for state in AGGREGATES for event in events_of(state)
 }
+ARROW = """
+    SELECT notification_id AS position, event_id::text AS event_id,
+        originator_id::text AS stream_id, originator_version AS version, topic AS type,
+        recorded_at, occurred_at, actor::text AS actor, correlation_id::text AS correlation_id,
+        causation_id::text AS causation_id, state AS data
+    FROM "{schema}".log_events WHERE notification_id > {after}
+    ORDER BY notification_id LIMIT {limit}
+"""
 PAGE_ROWS = 2_000
 POLL_SECONDS = 0.25
 
@@ -71,9 +79,10 @@ class Log(Application[UUID]):
         )
         self.table = self.envelopes.table
         self.bookmarks = Bookmarks(self.envelopes.datastore)
-        self._arrow = threading.local()
+        self._mine = threading.local()
+        self._opened: list[Listener | adbc.Connection] = []
 
-    def construct_env(self, name: str, env: Any = None) -> Environment:
+    def construct_env(self, name: str, env: EnvType | None = None) -> Environment:
         """Only what is given here counts: stray environment variables configure nothing."""
         return Environment(name, dict(env or {}))
 
@@ -145,7 +154,7 @@ class Log(Application[UUID]):
         rows = self.envelopes.select_envelopes(cursor, where, (stream_id, after_version))
         return self.open_rows(cursor, rows)
 
-    def read(
+    def read(  # noqa: PLR0913 - each narrows what is read
         self,
         after: int = 0,
         *,
@@ -194,19 +203,13 @@ class Log(Application[UUID]):
 
     def read_arrow(self, after: int, limit: int) -> pa.Table:
         """Rows after a position as one Arrow table, `data` undecoded: what projections read."""
-        connection = getattr(self._arrow, "connection", None)
+        connection = getattr(self._mine, "connection", None)
         if connection is None:
-            connection = self._arrow.connection = adbc.connect(self.conninfo, autocommit=True)
+            connection = self._mine.connection = adbc.connect(self.conninfo, autocommit=True)
+            self._opened.append(connection)
         with connection.cursor() as cursor:
-            cursor.execute(
-                "SELECT notification_id AS position, event_id::text AS event_id, "
-                "originator_id::text AS stream_id, originator_version AS version, "
-                "topic AS type, recorded_at, occurred_at, actor::text AS actor, "
-                "correlation_id::text AS correlation_id, causation_id::text AS causation_id, "
-                f'state AS data FROM "{self.schema}".log_events '
-                f"WHERE notification_id > {int(after)} ORDER BY notification_id "
-                f"LIMIT {int(limit)}"
-            )
+            # The schema's name was checked when the workspace was opened.
+            cursor.execute(ARROW.format(schema=self.schema, after=int(after), limit=int(limit)))
             return cursor.fetch_arrow_table()
 
     def wait(self, after: int, timeout: float) -> bool:
@@ -215,20 +218,16 @@ class Log(Application[UUID]):
         It is told of commits (LISTEN), and looks for itself every quarter of a second, so that a
         lost notice costs no more than that.
         """
-        return self._listener().wait(after, timeout)
-
-    def _listener(self) -> Listener:
-        listener: Listener | None = getattr(self._arrow, "listener", None)
+        listener: Listener | None = getattr(self._mine, "listener", None)
         if listener is None:
-            listener = self._arrow.listener = Listener(self)
-        return listener
+            listener = self._mine.listener = Listener(self)
+            self._opened.append(listener)
+        return listener.wait(after, timeout)
 
     def close(self) -> None:
-        """Close what this thread and the pool hold."""
-        for name in ("connection", "listener"):
-            held = getattr(self._arrow, name, None)
-            if held is not None:
-                held.close()
+        """Close every connection; the threads that read have to be done."""
+        while self._opened:
+            self._opened.pop().close()
         super().close()
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 from uuid import UUID
 
 import orjson
@@ -17,6 +17,7 @@ from eventstore.errors import EnvelopeMissing
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from eventsourcing.domain import DomainEventProtocol
     from eventsourcing.persistence import StoredEvent
 
     from eventstore.keys import Keyring
@@ -47,9 +48,9 @@ class EventMapper(Mapper[UUID]):
         super().__init__(transcoder=JSONTranscoder())
         self.keys = keys
 
-    def to_stored_event(self, domain_event: Any) -> StoredEnvelope:
+    def to_stored_event(self, domain_event: DomainEventProtocol[UUID]) -> StoredEnvelope:
         """The row of an event; the keys of its subject have to be loaded."""
-        new: NewEvent = domain_event
+        new = cast("NewEvent", domain_event)
         return StoredEnvelope(
             originator_id=new.stream_id,
             originator_version=new.version,
@@ -62,7 +63,7 @@ class EventMapper(Mapper[UUID]):
             causation_id=new.causation_id,
         )
 
-    def to_domain_event(self, stored_event: StoredEvent) -> RecordedEvent:  # type: ignore[override]
+    def to_domain_event(self, stored_event: StoredEvent) -> RecordedEvent:
         """The event of a row; personal fields whose keys are not loaded are `HIDDEN`."""
         row = stored_event
         if not isinstance(row, StoredEnvelope):
@@ -110,7 +111,7 @@ class EventMapper(Mapper[UUID]):
                 fields[name] = self._open(row.event_id, name, fields[name])
         return found.model_validate(fields, strict=False)
 
-    def _open(self, event_id: UUID, field: str, text: str) -> Any:
+    def _open(self, event_id: UUID, field: str, text: str) -> object:
         if self.keys is None:
             return HIDDEN
         opened = self.keys.decrypt(UUID(text[5:41]), event_id, field, text)

@@ -10,7 +10,7 @@ from eventsourcing.postgres import (
     PostgresDatastore,
     PostgresTrackingRecorder,
 )
-from psycopg.sql import SQL, Identifier
+from psycopg.sql import SQL, Composable, Identifier
 
 from eventstore.envelope import StoredEnvelope
 from eventstore.errors import EnvelopeMissing
@@ -18,7 +18,7 @@ from eventstore.schema import migrate
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from uuid import UUID
+    from datetime import datetime
 
     from psycopg import Cursor
     from psycopg.rows import DictRow
@@ -52,7 +52,7 @@ class EnvelopeRecorder(PostgresApplicationRecorder):
         self.sql_create_statements = []
         datastore.db_type_names.discard(self.stored_event_type_name)
         self.table = Identifier(datastore.schema, events_table_name)
-        self.now_statement = SQL(NOW).format(table=self.table)  # type: ignore[arg-type]
+        self.now_statement = SQL(NOW).format(table=self.table)
         # One array per column is the fastest way in: 61k rows/s at 1,000 a statement.
         self.insert_events_statement = SQL(
             "INSERT INTO {table} (originator_id, originator_version, topic, state, event_id, "
@@ -74,7 +74,7 @@ class EnvelopeRecorder(PostgresApplicationRecorder):
         self._notify_channel(cursor)
 
     def insert(
-        self, cursor: Cursor[DictRow], rows: Sequence[StoredEvent], recorded_at: Any
+        self, cursor: Cursor[DictRow], rows: Sequence[StoredEvent], recorded_at: datetime | None
     ) -> None:
         """Queue the insert of `rows`; the positions come from `cursor.fetchall()`."""
         bare = next((row for row in rows if not isinstance(row, StoredEnvelope)), None)
@@ -111,7 +111,7 @@ class EnvelopeRecorder(PostgresApplicationRecorder):
         self.insert(curs, stored_events, now["now"] if now else None)
 
     def select_envelopes(
-        self, cursor: Cursor[DictRow], where: Any, parameters: Sequence[Any]
+        self, cursor: Cursor[DictRow], where: Composable, parameters: Sequence[Any]
     ) -> list[StoredEnvelope]:
         """Rows with their envelopes, for a composed SQL condition."""
         cursor.execute(

@@ -94,7 +94,7 @@ class SchemaTooNew(Exception):
 
 
 class PostgresTooOld(Exception):
-    """This PostgreSQL is older than Backstory works with."""
+    """The PostgreSQL is older than Backstory works with."""
 
 
 def migrate(connection: psycopg.Connection[Any], schema: str) -> int:
@@ -121,6 +121,6 @@ def migrate(connection: psycopg.Connection[Any], schema: str) -> int:
                 f"schema {schema} is at version {at}; this Backstory knows up to {len(MIGRATIONS)}"
             )
         for number, statements in enumerate(MIGRATIONS[at:], start=at + 1):
-            cursor.execute(statements)  # type: ignore[call-overload]
+            cursor.execute(statements)
             cursor.execute("INSERT INTO schema_version (version) VALUES (%s)", (number,))
     return len(MIGRATIONS)

@@ -86,7 +86,7 @@ class Transaction:
                 subject_of(new.event, new.stream_id) for new in events if PERSONAL[type(new.event)]
             )
             self.keys_made += self.log.keys.load(self.cursor, subjects, make=True)
-        rows = [self.log.mapper.to_stored_event(new) for new in events]  # type: ignore[arg-type]
+        rows = [self.log.mapper.to_stored_event(new) for new in events]
         self.log.envelopes.insert(self.cursor, rows, self.now)
         positions = [row["notification_id"] for row in self.cursor.fetchall()]
         if len(positions) != len(events) or positions != sorted(positions):

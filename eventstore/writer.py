@@ -12,7 +12,7 @@ import queue
 import threading
 import time
 from concurrent.futures import Future
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 from eventsourcing.persistence import (
     IntegrityError,
@@ -40,6 +40,7 @@ __all__ = ["Context", "IdempotencyKey", "Intent", "Outcome", "Receipt", "Writer"
 WAITING_MAX = 10_000
 BATCH_MAX = 500
 REPLIES_KEPT_DAYS = 7
+SWEEP_SECONDS = 3600.0
 RECONNECT_SECONDS = 10.0
 LOST = (OperationalError, InterfaceError, InternalError)
 
@@ -54,7 +55,7 @@ class Writer:
         self._thread: threading.Thread | None = None
         self._replies_swept = 0.0
 
-    def start(self) -> Writer:
+    def start(self) -> Self:
         """Begin to work off what is submitted."""
         self._thread = threading.Thread(target=self._run, name="writer", daemon=True)
         self._thread.start()
@@ -67,7 +68,7 @@ class Writer:
             self._thread.join()
             self._thread = None
 
-    def __enter__(self) -> Writer:
+    def __enter__(self) -> Self:
         return self.start()
 
     def __exit__(self, *_: object) -> None:
@@ -156,7 +157,7 @@ class Writer:
                 return batch.outcomes
 
     def _sweep_replies(self, turn: Transaction) -> None:
-        if time.monotonic() - self._replies_swept > 3600 or not self._replies_swept:
+        if time.monotonic() - self._replies_swept > SWEEP_SECONDS or not self._replies_swept:
             turn.forget_replies(REPLIES_KEPT_DAYS)
             self._replies_swept = time.monotonic()
 

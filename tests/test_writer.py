@@ -236,7 +236,7 @@ def test_a_bug_in_one_decision_leaves_its_neighbours_alone(writer: Writer):
 def test_events_for_several_streams_are_stored_together_or_not_at_all(
     writer: Writer, workspace: Workspace
 ):
-    captured = next(iter(_capturing().decide_in(None, Lead())))  # type: ignore[arg-type]
+    captured = next(iter(_capturing().decide_in(None, Lead())))
     do(writer, CAPTURE, taken := uuid7())
 
     def decide(world: World, _lead: Lead) -> Iterator[Any]:
