@@ -10,13 +10,13 @@ from uuid import UUID
 from pydantic import model_validator
 
 from commands.base import Command, On, World
-from commands.deal import Price, place
+from commands.deal import Price, may_buy, place
 from commands.lead import known
 from domain.base import HIDDEN, Event
 from domain.contact import Contact, ContactCreated, ContactLinked, Role
 from domain.customer import Customer, CustomerCreated
-from domain.deal import Deal, DealOpened
-from domain.lead import Lead, LeadCaptured, LeadConverted, LeadHidden, LeadNotQualified
+from domain.deal import Deal, DealOfAnotherCustomer, DealOpened, DealUnknown
+from domain.lead import Lead, LeadCaptured, LeadConverted, LeadHidden, LeadNotOpen
 from domain.values import NIL, Currency, Line, Slug, email_kind, identity, title_level
 
 if TYPE_CHECKING:
@@ -24,13 +24,17 @@ if TYPE_CHECKING:
 
 
 class ConvertLead(Command[Lead]):
-    """Make a qualified lead a customer with a contact and, if wished, a deal.
+    """Make a lead a customer with a contact and, if wished, a deal.
 
     A customer of the same name and a contact of the same e-mail address are linked, not made
-    twice. A person without a company becomes a customer in private.
+    twice. A person without a company becomes a customer in private. `customer_id` and `deal_id`
+    name a customer and a deal that exist already. A lead need not be qualified first: some buy
+    before anybody has judged them, and of some only the outcome is known.
     """
 
+    customer_id: UUID | None = None
     role: Role = "other"
+    deal_id: UUID | None = None
     create_deal: bool = False
     deal_name: Line | None = None
     pipeline_id: UUID | None = None
@@ -54,18 +58,20 @@ class ConvertLead(Command[Lead]):
     def a_deal_has_a_pipeline_and_a_currency(self) -> Self:
         if self.create_deal and (self.pipeline_id is None or self.currency is None):
             raise ValueError("create_deal needs pipeline_id and currency")
+        if self.create_deal and self.deal_id is not None:
+            raise ValueError("create_deal makes a new deal; deal_id names one there is")
         return self
 
     def decide_in(self, world: World, lead: Lead, /) -> Iterator[Event | On]:
         known(lead)
         if lead.conversion is not None and self.is_met(world, lead.conversion):
             return
-        if lead.status != "qualified" or lead.captured is None:
-            raise LeadNotQualified(status=lead.status)
+        if lead.status not in {"open", "qualified"} or lead.captured is None:
+            raise LeadNotOpen(status=lead.status)
         if lead.name is HIDDEN:
             raise LeadHidden
         contact_id, contact = contact_of(world, lead)
-        customer_id, customer = customer_of(world, lead, contact)
+        customer_id, customer = self.customer(world, lead, contact)
         name = customer.name or lead.company or f"Private customer {customer_id.hex[:12]}"
         if customer.status == "unknown":
             yield On(customer_id, new_customer(name, lead, lead.captured, self.currency))
@@ -74,7 +80,7 @@ class ConvertLead(Command[Lead]):
         if customer_id not in contact.customers():
             link = ContactLinked(customer_id=customer_id, role=self.role, since=None)
             yield On(contact_id, link)
-        deal_id = None
+        deal_id = self.deal(world, customer_id)
         if self.create_deal:
             deal_id = world.new_id("deal")
             yield On(deal_id, self.new_deal(world, name, lead.owner, customer_id, contact_id))
@@ -82,6 +88,10 @@ class ConvertLead(Command[Lead]):
 
     def is_met(self, world: World, conversion: LeadConverted) -> bool:
         """Whether a lead was converted in just this way."""
+        if self.customer_id not in {None, conversion.customer_id}:
+            return False
+        if self.deal_id is not None:
+            return self.deal_id == conversion.deal_id
         if not self.create_deal or conversion.deal_id is None:
             return self.create_deal == (conversion.deal_id is not None)
         opened = world.load(Deal, conversion.deal_id).opened
@@ -89,6 +99,23 @@ class ConvertLead(Command[Lead]):
             update=self.terms()
             | {"name": self.deal_name or opened.name, "stage": self.stage or opened.stage}
         )
+
+    def customer(self, world: World, lead: Lead, contact: Contact) -> tuple[UUID, Customer]:
+        """The customer that is named, or else the one the lead leads to."""
+        if self.customer_id is None:
+            return customer_of(world, lead, contact)
+        may_buy(world, self.customer_id)
+        return self.customer_id, world.load(Customer, self.customer_id)
+
+    def deal(self, world: World, customer_id: UUID) -> UUID | None:
+        """The deal that is named, if it is this customer's."""
+        if self.deal_id is not None:
+            deal = world.load(Deal, self.deal_id)
+            if deal.status == "unknown":
+                raise DealUnknown
+            if deal.customer_id != customer_id:
+                raise DealOfAnotherCustomer
+        return self.deal_id
 
     def terms(self) -> dict[str, Any]:
         """What the command says about the deal and always means."""

@@ -21,6 +21,7 @@ from domain.deal import (
     DealCloseDateChanged,
     DealCustomFieldsSet,
     DealEvent,
+    DealLinked,
     DealLost,
     DealNotClosed,
     DealNotOpen,
@@ -28,6 +29,7 @@ from domain.deal import (
     DealReopened,
     DealStageChanged,
     DealUnknown,
+    DealWithoutCustomer,
     DealWon,
     LossReason,
 )
@@ -42,10 +44,13 @@ Price = Annotated[Amount, Field(ge=0)]
 
 
 class OpenDeal(Command[Deal], creates=True):
-    """Record a chance to sell; it starts in the first open stage unless another is named."""
+    """Record a chance to sell; it starts in the first open stage unless another is named.
+
+    Whose deal it is may still be unknown: `LinkDeal` tells later.
+    """
 
     name: Line
-    customer_id: UUID
+    customer_id: UUID | None = None
     contact_id: UUID | None = None
     pipeline_id: UUID
     stage: Slug | None = None
@@ -73,16 +78,29 @@ class OpenDeal(Command[Deal], creates=True):
             if opened != opened.model_copy(update=wish):
                 raise DealAlreadyOpened
             return
-        customer = world.load(Customer, self.customer_id)
-        if customer.status == "unknown":
-            raise CustomerUnknown
-        if customer.status != "active":
-            raise CustomerNotActive(status=customer.status)
+        if self.customer_id:
+            may_buy(world, self.customer_id)
         if self.contact_id and world.load(Contact, self.contact_id).status == "unknown":
             raise ContactUnknown
         if self.owner:
             may_own(world, self.owner)
         yield DealOpened(**wish | place(world, self.pipeline_id, self.stage))
+
+
+class LinkDeal(Command[Deal]):
+    """Say whose deal it is, where that was unknown or wrong."""
+
+    customer_id: UUID
+
+    example = {"customer_id": "00000000-0000-4000-8000-000000000003"}
+
+    def decide_in(self, world: World, deal: Deal, /) -> Iterator[DealEvent]:
+        known(deal)
+        if deal.customer_id == self.customer_id:
+            return
+        must_be_open(deal)
+        may_buy(world, self.customer_id)
+        yield DealLinked(customer_id=self.customer_id, previous_customer_id=deal.customer_id)
 
 
 class ChangeDealStage(Command[Deal]):
@@ -108,11 +126,13 @@ class ChangeDealAmount(Command[Deal]):
     example = {"amount": "15000.00", "currency": "EUR"}
 
     def decide(self, deal: Deal, /) -> Iterator[DealEvent]:
+        known(deal)
+        if (deal.amount, deal.currency) == (self.amount, self.currency):
+            return
         must_be_open(deal)
-        if (deal.amount, deal.currency) != (self.amount, self.currency):
-            yield DealAmountChanged(
-                **self.fields(), previous_amount=deal.amount, previous_currency=deal.currency
-            )
+        yield DealAmountChanged(
+            **self.fields(), previous_amount=deal.amount, previous_currency=deal.currency
+        )
 
 
 class ChangeDealCloseDate(Command[Deal]):
@@ -123,11 +143,13 @@ class ChangeDealCloseDate(Command[Deal]):
     example = {"expected_close": "2026-09-30"}
 
     def decide(self, deal: Deal, /) -> Iterator[DealEvent]:
+        known(deal)
+        if deal.expected_close == self.expected_close:
+            return
         must_be_open(deal)
-        if deal.expected_close != self.expected_close:
-            yield DealCloseDateChanged(
-                expected_close=self.expected_close, previous_expected_close=deal.expected_close
-            )
+        yield DealCloseDateChanged(
+            expected_close=self.expected_close, previous_expected_close=deal.expected_close
+        )
 
 
 class AssignDeal(Command[Deal]):
@@ -138,10 +160,12 @@ class AssignDeal(Command[Deal]):
     example = {"owner": "00000000-0000-4000-8000-000000000001"}
 
     def decide_in(self, world: World, deal: Deal, /) -> Iterator[DealEvent]:
+        known(deal)
+        if deal.owner == self.owner:
+            return
         must_be_open(deal)
-        if deal.owner != self.owner:
-            may_own(world, self.owner)
-            yield DealAssigned(owner=self.owner, previous_owner=deal.owner)
+        may_own(world, self.owner)
+        yield DealAssigned(owner=self.owner, previous_owner=deal.owner)
 
 
 class WinDeal(Command[Deal]):
@@ -156,6 +180,8 @@ class WinDeal(Command[Deal]):
         if deal.status == "won" and deal.amount == amount:
             return
         must_be_open(deal)
+        if deal.customer_id is None:
+            raise DealWithoutCustomer
         if deal.amount != amount:
             yield from ChangeDealAmount(amount=amount, currency=deal.currency).decide(deal)
         pipeline = world.load(Pipeline, deal.pipeline_id)
@@ -231,6 +257,15 @@ def must_be_open(deal: Deal) -> None:
     known(deal)
     if deal.status != "open":
         raise DealNotOpen(status=deal.status)
+
+
+def may_buy(world: World, customer_id: UUID) -> None:
+    """Refuse a customer who does not exist, or to whom we no longer sell."""
+    customer = world.load(Customer, customer_id)
+    if customer.status == "unknown":
+        raise CustomerUnknown
+    if customer.status != "active":
+        raise CustomerNotActive(status=customer.status)
 
 
 def place(world: World, pipeline_id: UUID, stage: str | None) -> dict[str, Any]:

@@ -39,7 +39,7 @@ class DealOpened(Event, type="deal.opened.v1"):
     """A chance to sell was found; its stage says what it is worth to a forecast."""
 
     name: Line
-    customer_id: UUID
+    customer_id: UUID | None
     contact_id: UUID | None
     pipeline_id: UUID
     pipeline_revision: int
@@ -53,6 +53,13 @@ class DealOpened(Event, type="deal.opened.v1"):
     product: Line | None
     custom: dict[str, CustomValue]
     custom_personal: Personal[dict[str, CustomValue]]
+
+
+class DealLinked(Event, type="deal.linked.v1"):
+    """It became known, or was corrected, whose deal it is."""
+
+    customer_id: UUID
+    previous_customer_id: UUID | None
 
 
 class DealMove(Event):
@@ -121,6 +128,7 @@ class DealCustomFieldsSet(Event, type="deal.custom_fields_set.v1"):
 
 DealEvent = (
     DealOpened
+    | DealLinked
     | DealStageChanged
     | DealAmountChanged
     | DealCloseDateChanged
@@ -140,6 +148,14 @@ class DealAlreadyOpened(Refusal):
     """A deal with this id was opened before, with other values."""
 
 
+class DealWithoutCustomer(Refusal):
+    """The deal has no customer yet; somebody has to buy before it is won."""
+
+
+class DealOfAnotherCustomer(Refusal):
+    """The deal belongs to another customer, or to none yet."""
+
+
 class DealNotOpen(Refusal):
     """The deal is {status}; only an open deal can do this."""
 
@@ -153,6 +169,7 @@ class Deal(State[DealEvent]):
     """What decisions about a deal need to know."""
 
     status: Status = "unknown"
+    customer_id: UUID | None = None
     pipeline_id: UUID = NIL
     stage: str = ""
     probability: Decimal = Decimal(0)
@@ -170,6 +187,7 @@ class Deal(State[DealEvent]):
             case DealOpened():
                 return Deal(
                     status="open",
+                    customer_id=event.customer_id,
                     pipeline_id=event.pipeline_id,
                     stage=event.stage,
                     probability=event.probability,
@@ -181,6 +199,8 @@ class Deal(State[DealEvent]):
                     custom_personal=event.custom_personal,
                     opened=event,
                 )
+            case DealLinked():
+                return replace(self, customer_id=event.customer_id)
             case DealStageChanged():
                 return self._moved(event)
             case DealWon():

@@ -136,10 +136,6 @@ class LeadNotOpen(Refusal):
     """The lead is {status}; only an open lead can do this."""
 
 
-class LeadNotQualified(Refusal):
-    """The lead is {status}; only a qualified lead can be converted."""
-
-
 class LeadHidden(Refusal):
     """The person behind this lead was forgotten or cannot be read; a contact needs a name."""
 

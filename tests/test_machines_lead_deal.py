@@ -15,6 +15,7 @@ from commands.deal import (
     ChangeDealAmount,
     ChangeDealCloseDate,
     ChangeDealStage,
+    LinkDeal,
     LoseDeal,
     OpenDeal,
     ReopenDeal,
@@ -102,6 +103,7 @@ LEAD = LifeCycle(
             EngageLead: {"open"},
             QualifyLead: {"qualified"},
             DisqualifyLead: {"disqualified"},
+            ConvertLead: {"converted"},
             SetLeadCustomFields: {"open"},
         },
         "qualified": {
@@ -134,6 +136,7 @@ def the_books_of_a_deal(history: History) -> None:
     path = [opened.stage, *(move.to_stage for move in moves)]
     assert [move.from_stage for move in moves] == path[:-1]
     assert all(before != after for before, after in pairwise(path))
+    assert deal.status != "won" or deal.customer_id == CUSTOMER
     here = next(stage for stage in STAGES if stage.key == path[-1])
     assert (deal.stage, deal.status, deal.probability) == (here.key, here.status, here.probability)
 
@@ -148,12 +151,13 @@ DEAL = LifeCycle(
         OpenDeal: builds(
             OpenDeal,
             name=just("Acme: 40 seats"),
-            customer_id=just(CUSTOMER),
+            customer_id=none() | just(CUSTOMER),
             pipeline_id=just(PIPELINE),
             stage=none() | KEYS,
             amount=PRICES,
             currency=just("EUR"),
         ),
+        LinkDeal: builds(LinkDeal, customer_id=just(CUSTOMER)),
         ChangeDealStage: builds(ChangeDealStage, stage=KEYS),
         ChangeDealAmount: builds(ChangeDealAmount, amount=PRICES, currency=just("EUR")),
         ChangeDealCloseDate: builds(
@@ -171,6 +175,7 @@ DEAL = LifeCycle(
     moves={
         "unknown": {OpenDeal: {"open"}},
         "open": {
+            LinkDeal: {"open"},
             ChangeDealStage: {"open"},
             ChangeDealAmount: {"open"},
             ChangeDealCloseDate: {"open"},

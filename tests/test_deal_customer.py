@@ -1,0 +1,120 @@
+"""Whose deal it is: known at once, told later, or named when a lead is converted."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+import pytest
+from pydantic import ValidationError
+
+from commands.conversion import ConvertLead
+from commands.deal import AssignDeal, ChangeDealAmount, LinkDeal, OpenDeal, WinDeal
+from domain.contact import ContactLinked
+from domain.customer import CustomerClosed, CustomerNotActive, CustomerUnknown
+from domain.deal import (
+    DealLinked,
+    DealLost,
+    DealNotOpen,
+    DealOfAnotherCustomer,
+    DealUnknown,
+    DealWithoutCustomer,
+)
+from domain.lead import LeadConverted, LeadDisqualified, LeadNotOpen
+from tests.examples import (
+    CAPTURED,
+    CREATED,
+    CUSTOMER,
+    DEFINED,
+    OPENED,
+    OTHER,
+    PIPELINE,
+    QUALIFIED,
+)
+from tests.given import given, new_id
+
+DEAL = UUID("00000000-0000-4000-8000-0000000000e1")
+NOBODYS = OPENED.model_copy(update={"customer_id": None})
+LINKED = DealLinked(customer_id=CUSTOMER, previous_customer_id=None)
+CLOSED = CustomerClosed(reason="Insolvent")
+LOST = DealLost(
+    from_stage="prospecting",
+    to_stage="lost",
+    probability=0,
+    forecast_category="omitted",
+    pipeline_revision=1,
+    amount="12000.00",
+    currency="EUR",
+    reason="price",
+    competitor=None,
+    note="",
+)
+
+
+def test_a_deal_may_open_before_it_is_known_whose_it_is():
+    wish = {name: getattr(OPENED, name) for name in OpenDeal.model_fields} | {"customer_id": None}
+    given().and_on(PIPELINE, DEFINED).when(OpenDeal(**wish)).then(NOBODYS)
+
+
+def test_a_deal_is_linked_once_its_customer_is_known():
+    open_deal = given(NOBODYS).and_on(CUSTOMER, CREATED)
+    linked = open_deal.when(LinkDeal(customer_id=CUSTOMER)).then(LINKED)
+    linked.when(LinkDeal(customer_id=CUSTOMER)).nothing()
+
+
+def test_a_deal_is_linked_to_somebody_who_buys():
+    given(NOBODYS).when(LinkDeal(customer_id=OTHER)).refused(CustomerUnknown)
+    closed = given(NOBODYS).and_on(OTHER, CREATED, CLOSED)
+    closed.when(LinkDeal(customer_id=OTHER)).refused(CustomerNotActive, status="closed")
+
+
+def test_only_an_open_deal_is_linked():
+    given().when(LinkDeal(customer_id=CUSTOMER)).refused(DealUnknown)
+    lost = given(NOBODYS, LOST).and_on(CUSTOMER, CREATED)
+    lost.when(LinkDeal(customer_id=CUSTOMER)).refused(DealNotOpen, status="lost")
+
+
+def test_nobody_buys_without_a_name():
+    given(NOBODYS).and_on(PIPELINE, DEFINED).when(WinDeal()).refused(DealWithoutCustomer)
+
+
+def test_what_is_true_of_a_closed_deal_already_is_no_wish_refused():
+    lost = given(OPENED, LOST)
+    lost.when(ChangeDealAmount(amount="12000.00", currency="EUR")).nothing()
+    lost.when(LinkDeal(customer_id=CUSTOMER)).nothing()
+    lost.when(AssignDeal(owner=OTHER)).refused(DealNotOpen, status="lost")
+
+
+@pytest.mark.parametrize("judged", [(), (QUALIFIED,)])
+def test_a_lead_is_converted_whether_or_not_somebody_judged_it(judged):
+    story = given(CAPTURED, *judged).when(ConvertLead())
+    assert isinstance(story.events[-1], LeadConverted)
+    given(CAPTURED, LeadDisqualified(reason="spam", note="")).when(ConvertLead()).refused(
+        LeadNotOpen, status="disqualified"
+    )
+
+
+def test_a_lead_is_converted_to_the_customer_and_the_deal_that_are_named():
+    convert = ConvertLead(customer_id=CUSTOMER, deal_id=DEAL)
+    story = given(CAPTURED).and_on(CUSTOMER, CREATED).and_on(DEAL, OPENED).when(convert)
+    assert ContactLinked(customer_id=CUSTOMER, role="other", since=None) in [
+        on.event for on in story.events[:-1]
+    ]
+    converted = LeadConverted(customer_id=CUSTOMER, contact_id=new_id("contact"), deal_id=DEAL)
+    assert story.events[-1] == converted
+    after = story.then(*story.events)
+    after.when(convert).nothing()
+    after.when(ConvertLead(customer_id=OTHER)).refused(LeadNotOpen, status="converted")
+    after.when(ConvertLead(deal_id=OTHER)).refused(LeadNotOpen, status="converted")
+
+
+def test_a_lead_is_not_converted_to_what_does_not_fit():
+    lead = given(CAPTURED).and_on(CUSTOMER, CREATED)
+    lead.when(ConvertLead(customer_id=OTHER)).refused(CustomerUnknown)
+    lead.when(ConvertLead(customer_id=CUSTOMER, deal_id=DEAL)).refused(DealUnknown)
+    strange = lead.and_on(DEAL, NOBODYS)
+    strange.when(ConvertLead(customer_id=CUSTOMER, deal_id=DEAL)).refused(DealOfAnotherCustomer)
+
+
+def test_a_deal_is_named_or_made_not_both():
+    with pytest.raises(ValidationError, match="deal_id names one there is"):
+        ConvertLead(deal_id=DEAL, create_deal=True, pipeline_id=PIPELINE, currency="EUR")
