@@ -32,7 +32,7 @@ from eventstore.postgres_cluster import (
     PostgresNotStarted,
     account_for,
     create,
-    forget_reused_pids,
+    forget_stale_pids,
     give,
     make_socket_directory,
     run,
@@ -81,6 +81,7 @@ class EmbeddedPostgres:
         """
         if self.owned:
             return self
+        self._process = None
         self._check_directory()
         deadline = time.monotonic() + START_SECONDS_MAX
         with (self.directory / "lock").open("ab") as lock:
@@ -152,7 +153,7 @@ class EmbeddedPostgres:
             create(self.cluster, account, lock)
         (self.cluster / "backstory.conf").write_text(SETTINGS)
         self._sockets = make_socket_directory(self.cluster, account)
-        forget_reused_pids(self.cluster, self._sockets)
+        forget_stale_pids(self.cluster, self._sockets)
         with suppress(FileNotFoundError):
             self._log.replace(self._log.with_suffix(".log.1"))
         with self._log.open("wb") as log:
@@ -169,7 +170,7 @@ class EmbeddedPostgres:
 
     def _wait_until_ready(self, deadline: float) -> None:
         while self.owned and time.monotonic() < deadline:
-            if url := self._answering("postgres"):
+            if url := self._ready():
                 _make_database(url)
                 self.url = with_database(url, DATABASE)
                 return
@@ -179,18 +180,24 @@ class EmbeddedPostgres:
             + self._log.read_text(errors="replace").strip()[-ERROR_CHARACTERS_MAX:]
         )
 
-    def _answering(self, database: str = DATABASE) -> str:
-        """The URL at which the server of this directory answers; empty while it does not."""
+    def _ready(self) -> str:
+        """The URL the server of this directory says it answers at; empty until it says so."""
         pidfile = Pidfile.read(self.cluster)
         if pidfile is None or pidfile.status != "ready":
             return ""
-        host = quote(pidfile.socket_directory, safe="")
-        url = f"postgresql://{USER}@/{database}?host={host}&port={pidfile.port}"
-        try:
-            psycopg.connect(url, connect_timeout=10).close()
-        except psycopg.OperationalError:
+        if self._process and self._process.pid != pidfile.pid:
             return ""
-        return url
+        host = quote(pidfile.socket_directory, safe="")
+        return f"postgresql://{USER}@/postgres?host={host}&port={pidfile.port}"
+
+    def _answering(self) -> str:
+        """The URL of a server that another process started; empty while it does not answer."""
+        if url := self._ready():
+            url = with_database(url, DATABASE)
+            with suppress(psycopg.OperationalError):
+                psycopg.connect(url, connect_timeout=10).close()
+                return url
+        return ""
 
 
 def _make_database(url: str) -> None:

@@ -10,6 +10,7 @@ import stat
 import subprocess
 import sys
 import tempfile
+from contextlib import suppress
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -45,8 +46,7 @@ default_text_search_config = 'pg_catalog.english'
 log_timezone = 'UTC'
 log_line_prefix = '%m [%p] '
 log_checkpoints = off
-log_error_verbosity = terse       # no values of rows in the log,
-log_min_error_statement = panic   # and no statements, for values stand in them
+log_min_error_statement = panic   # no statements in the log, for values stand in them
 """
 
 OWN_SETTINGS = """\
@@ -179,28 +179,33 @@ def _write_to_disk(path: Path, text: str) -> None:
         os.fsync(file.fileno())
 
 
-def forget_reused_pids(cluster: Path, sockets: Path) -> None:
-    """Remove what a killed server left, where its process number is another program's by now.
+def forget_stale_pids(cluster: Path, sockets: Path) -> None:
+    """Remove what a killed server left, unless a process still works in the cluster.
 
-    PostgreSQL would take that program for itself, as happens whenever a container starts again.
-    Only to be called by whoever holds the lock: no process of the cluster is left then.
+    PostgreSQL would look no further than whether the process number is taken, and it is, by some
+    other program, whenever a container starts again.
     """
     for path in (cluster / "postmaster.pid", sockets / f".s.PGSQL.{PORT}.lock"):
-        try:
-            pid = path.read_text().split(maxsplit=1)[0]
-            if Path(f"/proc/{pid}/comm").read_text().strip() != "postgres":
+        with suppress(FileNotFoundError):
+            pid = path.read_text().partition("\n")[0]
+            if not _works_in(cluster, pid):
                 path.unlink()
-        except (FileNotFoundError, IndexError):
-            continue
+
+
+def _works_in(cluster: Path, pid: str) -> bool:
+    try:
+        return Path("/proc", pid, "cwd").samefile(cluster)
+    except OSError:
+        return False
 
 
 def make_socket_directory(cluster: Path, account: str) -> Path:
-    """A private folder with a path short enough for a socket: the cluster, if its path is."""
-    if _socket_fits(cluster):
+    """A private folder whose path can be that of a socket: the cluster, if possible."""
+    if _may_hold_socket(cluster):
         return cluster
     name = f"backstory-{os.geteuid()}-{hashlib.sha256(os.fsencode(cluster)).hexdigest()[:12]}"
     path = Path(tempfile.gettempdir(), name)
-    if not _socket_fits(path):
+    if not _may_hold_socket(path):
         path = Path("/tmp", name)  # noqa: S108 - private below, or refused
     path.mkdir(mode=0o700, exist_ok=True)
     found = path.lstat()
@@ -211,5 +216,6 @@ def make_socket_directory(cluster: Path, account: str) -> Path:
     return path
 
 
-def _socket_fits(directory: Path) -> bool:
-    return len(os.fsencode(directory / f".s.PGSQL.{PORT}")) <= SOCKET_PATH_BYTES_MAX
+def _may_hold_socket(directory: Path) -> bool:
+    path = os.fsencode(directory / f".s.PGSQL.{PORT}")
+    return len(path) <= SOCKET_PATH_BYTES_MAX and b"," not in path  # clients split hosts at commas

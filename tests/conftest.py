@@ -1,0 +1,60 @@
+"""What tests share: one PostgreSQL per test process, and an empty database for every test."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+from uuid import uuid4
+
+import psycopg
+import pytest
+from hypothesis import HealthCheck, settings
+
+from eventstore.postgres import EmbeddedPostgres, with_database
+from eventstore.workspace import Workspace
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+# How long an example takes says nothing on a machine that is shared. HYPOTHESIS_PROFILE=thorough
+# searches ten times as long.
+settings.register_profile("usual", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("thorough", settings.get_profile("usual"), max_examples=1_000)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "usual"))
+
+
+@pytest.fixture(scope="session")
+def postgres_url() -> Iterator[str]:
+    """A server where databases may be made: BACKSTORY_DATABASE_URL, or one of our own."""
+    if url := os.environ.get("BACKSTORY_DATABASE_URL"):
+        yield url
+        return
+    with (
+        tempfile.TemporaryDirectory(prefix="backstory-test-") as directory,
+        EmbeddedPostgres(Path(directory)) as server,
+    ):
+        yield server.url
+
+
+@pytest.fixture(scope="session")
+def _postgres(postgres_url: str) -> Iterator[psycopg.Connection]:
+    with psycopg.connect(postgres_url, autocommit=True) as connection:
+        yield connection
+
+
+@pytest.fixture
+def database_url(postgres_url: str, _postgres: psycopg.Connection) -> Iterator[str]:
+    """An empty database, dropped after the test."""
+    name = f"test_{uuid4().hex}"
+    _postgres.execute(f"CREATE DATABASE {name}")
+    yield with_database(postgres_url, name)
+    _postgres.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture
+def workspace(tmp_path: Path, database_url: str) -> Iterator[Workspace]:
+    """An empty workspace with its own database."""
+    with Workspace.open(tmp_path, database_url) as opened:
+        yield opened
