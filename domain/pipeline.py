@@ -74,10 +74,7 @@ class StageProbabilityWrong(Refusal):
 
 
 class StageForecastWrong(Refusal):
-    """A won stage is forecast as closed, a lost one as omitted, an open one never as closed.
-
-    {stage} is {status} and {forecast_category}.
-    """
+    """The stage {stage} is {status}, and {forecast_category} is no forecast for that."""
 
 
 class StageUnknown(Refusal):
