@@ -42,19 +42,19 @@ def _model(model: type[BaseModel]) -> st.SearchStrategy[Any]:
     return st.builds(model, **{name: _values(hints[name]) for name in model.model_fields})
 
 
-def _values(annotation: Any, limits: dict[str, Any] | None = None) -> st.SearchStrategy[Any]:
+def _values(annotation: Any, within: dict[str, Any] | None = None) -> st.SearchStrategy[Any]:
     """Values of one type that its validators accept."""
-    origin, arguments, limits = get_origin(annotation), get_args(annotation), limits or {}
+    origin, arguments, within = get_origin(annotation), get_args(annotation), within or {}
     if annotation == EmailAddress:
         return st.sampled_from(ADDRESSES)
     if origin is Annotated:
-        made = _values(arguments[0], limits | _limits(annotation.__metadata__))
+        made = _values(arguments[0], within | limits(annotation.__metadata__))
         return made.filter(lambda value: _fits(annotation, value))
     if origin is not None:
         return _composed(origin, arguments)
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return _model(annotation)
-    return _plain(annotation, limits)
+    return _plain(annotation, within)
 
 
 def _composed(origin: Any, arguments: tuple[Any, ...]) -> st.SearchStrategy[Any]:
@@ -70,17 +70,17 @@ def _composed(origin: Any, arguments: tuple[Any, ...]) -> st.SearchStrategy[Any]
     }[origin](*parts)
 
 
-def _plain(kind: Any, limits: dict[str, Any]) -> st.SearchStrategy[Any]:
+def _plain(kind: Any, within: dict[str, Any]) -> st.SearchStrategy[Any]:
     """Values of a simple type within its limits; one without a rule here is a KeyError."""
-    low, high = limits.get("ge"), limits.get("le")
+    low, high = within.get("ge"), within.get("le")
     if kind is str:
-        if pattern := limits.get("pattern"):
+        if pattern := within.get("pattern"):
             return st.from_regex(pattern, fullmatch=True)
-        sizes = {"min_size": limits.get("min_length") or 0, "max_size": 20}
+        sizes = {"min_size": within.get("min_length") or 0, "max_size": 20}
         return st.text(TEXT, **sizes)
     if kind is Decimal:
-        places = limits["decimal_places"]
-        most = Decimal(10) ** (limits["max_digits"] - places) - Decimal(1).scaleb(-places)
+        places = within["decimal_places"]
+        most = Decimal(10) ** (within["max_digits"] - places) - Decimal(1).scaleb(-places)
         low, high = -most if low is None else low, most if high is None else high
         return st.decimals(low, high, places=places, allow_nan=False, allow_infinity=False)
     return {
@@ -96,15 +96,15 @@ def _plain(kind: Any, limits: dict[str, Any]) -> st.SearchStrategy[Any]:
     }[kind]
 
 
-def _limits(metadata: tuple[Any, ...]) -> dict[str, Any]:
+def limits(metadata: tuple[Any, ...]) -> dict[str, Any]:
     """What the metadata of an annotation says, whoever's classes it is said in."""
-    limits: dict[str, Any] = {}
+    found: dict[str, Any] = {}
     for mark in metadata:
         for said in mark.metadata if isinstance(mark, FieldInfo) else (mark,):
             for name in ("ge", "le", "min_length", "pattern", "max_digits", "decimal_places"):
                 if (value := getattr(said, name, None)) is not None:
-                    limits[name] = value
-    return limits
+                    found[name] = value
+    return found
 
 
 def _fits(annotation: Any, value: object) -> bool:
