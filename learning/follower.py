@@ -1,0 +1,213 @@
+"""Learners at work on a log: what they say is appended together with how far they have come."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import psycopg
+import structlog
+
+from domain.score import ScoreEvent, score_id
+from domain.user import MODELS
+from eventstore.envelope import NewEvent, RecordedEvent
+from eventstore.writer import LOST
+from learning.base import Learner, Training, score_event_id
+from learning.snapshot import restore, save
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from threading import Event as Flag
+    from uuid import UUID
+
+    from eventstore.log import Log
+    from eventstore.workspace import Workspace
+
+BATCH_EVENTS = 500
+SNAPSHOT_EVENTS = 10_000
+SNAPSHOT_BYTES_PER_EVENT = 500
+"""A large training is saved more rarely, so that saving never costs more than learning."""
+
+WAIT_SECONDS = 1.0
+RETRY_SECONDS = 2.0
+
+logger = structlog.get_logger()
+
+
+class Overtaken(Exception):
+    """Another process has moved the bookmark of this learner."""
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """A score event, the event that gave rise to it, and which of its consequences it is."""
+
+    cause: RecordedEvent
+    number: int
+    event: ScoreEvent
+
+
+def listen(training: Training, events: Iterator[RecordedEvent]) -> Iterator[Said]:
+    """What a learner says of `events`, one after the other."""
+    for recorded in events:
+        for number, event in enumerate(training.follow(recorded)):
+            yield Said(recorded, number, event)
+
+
+def bookmark_of(log: Log, learner: Learner) -> int:
+    """Position of the last event a learner has spoken about, or had nothing to say about."""
+    return log.bookmarks.max_tracking_id(bookmark_name(learner)) or 0
+
+
+def bookmark_name(learner: Learner) -> str:
+    """The name under which PostgreSQL keeps the learner's bookmark."""
+    return f"learning.{learner.name}"
+
+
+class Follower:
+    """One learner, following the log of a workspace from where it left off.
+
+    What lies before its bookmark is learned in silence: it was spoken about already.
+    """
+
+    def __init__(self, workspace: Workspace, learner: Learner) -> None:
+        self.log = workspace.log
+        self.directory = workspace.directory / "models"
+        self.types = [event.type for event in learner.follows]
+        self.bookmark = bookmark_of(self.log, learner)
+        fresh = Training(learner)
+        self.training, since = restore(self.directory, fresh, self.bookmark, self.log)
+        self.position = self.bookmark
+        self._unsaved = 0
+        self._saved_bytes = 0
+        for recorded in self.log.read(after=since, until=self.bookmark, types=self.types):
+            for _ in self.training.follow(recorded):
+                pass
+            self._unsaved += 1
+
+    @property
+    def learner(self) -> Learner:
+        """Who follows."""
+        return self.training.learner
+
+    def step(self) -> bool:
+        """Follow the next events, if there are any, and append what the learner says of them."""
+        head = self.log.last_position()
+        batch = list(self.log.read(self.position, until=head, types=self.types, limit=BATCH_EVENTS))
+        position = batch[-1].position if len(batch) == BATCH_EVENTS else head
+        said = list(listen(self.training, iter(batch)))
+        if said:
+            self._append(said, position)
+            logger.info(
+                "learned",
+                learner=self.learner.name,
+                events=len(batch),
+                said=len(said),
+                position=position,
+            )
+        self.position = position
+        self._unsaved += len(batch)
+        self._save_if_due()
+        return bool(batch)
+
+    def save(self) -> None:
+        """Write a snapshot of what has been learned up to the bookmark."""
+        if self._unsaved and self.position == self.bookmark:
+            self._saved_bytes = save(self.directory, self.training, self.position, self.log)
+            self._unsaved = 0
+
+    def _save_if_due(self) -> None:
+        if self._unsaved >= max(SNAPSHOT_EVENTS, self._saved_bytes // SNAPSHOT_BYTES_PER_EVENT):
+            keep_bookmarks(self.log, [self])
+            self.save()
+
+    def _append(self, said: Sequence[Said], position: int) -> None:
+        with self.log.transaction() as turn:
+            check(self)
+            streams = [score_id(self.learner.name, one.event.subject_id) for one in said]
+            versions = turn.heads(streams)
+            events = []
+            for one, stream_id in zip(said, streams, strict=True):
+                versions[stream_id] += 1
+                events.append(enveloped(one, self.learner, stream_id, versions[stream_id]))
+            turn.append(events)
+            turn.track(bookmark_name(self.learner), position)
+        self.bookmark = position
+
+
+def enveloped(said: Said, learner: Learner, stream_id: UUID, version: int) -> NewEvent:
+    """A score event on its way into the log: it holds for the time of what gave rise to it."""
+    return NewEvent(
+        event_id=score_event_id(said.cause, learner, said.number),
+        stream_id=stream_id,
+        version=version,
+        occurred_at=said.cause.occurred_at,
+        actor=MODELS,
+        correlation_id=said.cause.correlation_id,
+        causation_id=said.cause.event_id,
+        event=said.event,
+    )
+
+
+def check(follower: Follower) -> None:
+    """Make sure, under the lock of the log, that nobody else speaks for this learner."""
+    found = bookmark_of(follower.log, follower.learner)
+    if found != follower.bookmark:
+        raise Overtaken(f"{follower.learner.name} stood at {follower.bookmark}, now at {found}")
+
+
+def keep_bookmarks(log: Log, followers: Sequence[Follower]) -> None:
+    """Note in PostgreSQL how far the followers have come with nothing to say."""
+    moved = [follower for follower in followers if follower.position > follower.bookmark]
+    if moved:
+        with log.transaction() as turn:
+            for follower in moved:
+                check(follower)
+                turn.track(bookmark_name(follower.learner), follower.position)
+        for follower in moved:
+            follower.bookmark = follower.position
+
+
+def follow(workspace: Workspace, learners: Sequence[type[Learner]], stop: Flag) -> None:
+    """Follow the log until `stop` is set, through lost connections.
+
+    One process speaks for a workspace; others that try wait in reserve.
+    """
+    while not stop.is_set():
+        try:
+            with _alone(workspace.log) as alone:
+                if alone:
+                    _follow(workspace, [Follower(workspace, each()) for each in learners], stop)
+        except (Overtaken, psycopg.OperationalError, psycopg.InterfaceError, *LOST) as error:
+            logger.warning("learning interrupted", error=str(error))
+        stop.wait(RETRY_SECONDS)
+
+
+def _follow(workspace: Workspace, followers: Sequence[Follower], stop: Flag) -> None:
+    log = workspace.log
+    while not stop.is_set():
+        busy = [follower.step() for follower in followers]
+        if not any(busy):
+            keep_bookmarks(log, followers)
+            reached = min(follower.position for follower in followers)
+            while not stop.is_set() and not log.wait(reached, WAIT_SECONDS):
+                pass
+    keep_bookmarks(log, followers)
+    for follower in followers:
+        follower.save()
+
+
+@contextmanager
+def _alone(log: Log) -> Iterator[bool]:
+    """Whether this is the one process that learns; it stays so until the block ends."""
+    name = (f"learning:{log.schema}",)
+    with log.cursor() as cursor:
+        cursor.execute("SELECT pg_try_advisory_lock(hashtext(%s)) AS alone", name)
+        row = cursor.fetchone()
+        alone = bool(row and row["alone"])
+        try:
+            yield alone
+        finally:
+            if alone:
+                cursor.execute("SELECT pg_advisory_unlock(hashtext(%s))", name)
