@@ -55,10 +55,10 @@ class StrictRequest(Request):
 
 
 def strict_json(text: bytes) -> Any:  # noqa: ANN401 - JSON may be anything
-    """JSON as RFC 8259 has it, with fractions as `Decimal`: money must not pass through floats.
+    """JSON as RFC 8259 has it, with a `Decimal` where a float would lose digits.
 
-    >>> strict_json(b'{"amount": 12345678901234567.89}')
-    {'amount': Decimal('12345678901234567.89')}
+    >>> strict_json(b'{"share": 0.25, "amount": 1234567890123456.78}')
+    {'share': 0.25, 'amount': Decimal('1234567890123456.78')}
     """
     try:
         value = json.loads(
@@ -82,11 +82,13 @@ def _whole(digits: str) -> int:
     return value
 
 
-def _fraction(digits: str) -> Decimal:
+def _fraction(digits: str) -> float | Decimal:
+    """A float where that says the same, digit for digit: measures are floats, money is not."""
     value = Decimal(digits)
     if len(digits) > DIGITS_MAX or not -DIGITS_MAX < value.adjusted() < DIGITS_MAX:
         raise BodyUnstorable(what=f"a number of more than {DIGITS_MAX} digits")
-    return value
+    rounded = float(value)
+    return rounded if Decimal(repr(rounded)) == value else value
 
 
 def _constant(name: str) -> NoReturn:

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 PAGE_EVENTS = 500
 HEARTBEAT_SECONDS = 15.0
-LOOK_SECONDS = 1.0
+LOOK_SECONDS = 0.25
 
 StoredType = Annotated[str, Query(pattern=r"^[a-z_]{1,60}(\.[a-z_]{1,60}\.v[0-9]{1,4})?$")]
 Position = Annotated[int, Query(ge=0, le=INTEGER_MAX)]

@@ -1,0 +1,314 @@
+"""Commands over HTTP: what is answered, how often it counts, and what is said when it cannot be."""
+
+from __future__ import annotations
+
+import re
+from concurrent.futures import Future
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import TYPE_CHECKING
+from uuid import UUID, uuid4
+
+import pytest
+from structlog.testing import capture_logs
+
+from api.app import create_app
+from api.node import Node
+from commands import COMMANDS
+from commands.campaign import PlanCampaign
+from commands.custom_fields import DeclareCustomField
+from commands.lead import CaptureLead, QualifyLead
+from commands.pipeline import DefinePipeline
+from domain.custom_fields import custom_fields_id
+from eventstore.errors import OutcomeUnknown, Overloaded, Unavailable
+from tests.doors import Client
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from eventstore.errors import EventStoreError
+
+ANN, BOB = UUID(int=0xA), UUID(int=0xB)
+LEAD, BANT = CaptureLead.example, QualifyLead.example
+
+
+@pytest.fixture
+def node(tmp_path: Path, database_url: str) -> Iterator[Node]:
+    with Node.open(tmp_path, database_url) as started:
+        yield started
+
+
+@pytest.fixture
+def ann(node: Node) -> Iterator[Client]:
+    with Client(node, ANN) as client:
+        yield client
+
+
+def captured(client: Client) -> str:
+    return client.post("/leads", LEAD).headers["Location"]
+
+
+def slug(response) -> str:
+    return response.json()["type"].removeprefix("urn:backstory:problem:")
+
+
+def test_every_command_has_a_door(node: Node):
+    doors = {
+        route["operationId"]
+        for path in create_app(node).openapi()["paths"].values()
+        for route in path.values()
+    }
+    names = {re.sub(r"(?<=[a-z])(?=[A-Z])", "_", one.__name__).lower() for one in COMMANDS}
+    assert names <= doors
+
+
+def test_a_record_is_started_under_an_id_made_here(ann: Client):
+    reply = ann.post("/leads", LEAD)
+    lead = reply.json()["id"]
+    assert reply.status_code == 201
+    assert reply.json() == {"id": lead, "version": 1, "position": 1}
+    assert (reply.headers["Location"], reply.headers["ETag"]) == (f"/leads/{lead}", '"1"')
+
+
+def test_a_record_is_started_under_an_id_the_client_made(ann: Client):
+    lead = uuid4()
+    first = ann.post(f"/leads/{lead}/capture", LEAD)
+    again = ann.post(f"/leads/{lead}/capture", LEAD)
+    assert (first.status_code, again.status_code) == (201, 200)
+    assert first.json() == again.json() == {"id": str(lead), "version": 1, "position": 1}
+
+
+def test_a_command_answers_with_version_and_position(ann: Client):
+    reply = ann.post(f"{captured(ann)}/qualify", BANT)
+    assert reply.status_code == 200
+    assert (reply.json()["version"], reply.headers["ETag"]) == (2, '"2"')
+
+
+def test_a_command_without_fields_needs_no_body(ann: Client):
+    campaign = ann.post("/campaigns", PlanCampaign.example).headers["Location"]
+    assert slug(ann.post(f"{campaign}/pause")) == "campaign-not-running"
+
+
+def test_custom_fields_are_declared_per_aggregate(ann: Client):
+    reply = ann.post("/custom-fields/declare", DeclareCustomField.example)
+    assert UUID(reply.json()["id"]) == custom_fields_id("lead")
+    lead = ann.post("/leads", LEAD | {"custom": {"total_visits": 3}})
+    assert lead.status_code == 201
+
+
+def test_the_clock_is_not_set_ahead(ann: Client):
+    now = datetime.now(UTC)
+    assert ann.post("/clock/tick", {"moment": now.isoformat()}).status_code == 200
+    ahead = ann.post("/clock/tick", {"moment": (now + timedelta(hours=1)).isoformat()})
+    assert (ahead.status_code, slug(ahead)) == (422, "occurred-in-the-future")
+
+
+def test_without_a_good_key_nothing_is_answered(node: Node, ann: Client):
+    path = f"/leads/{uuid4()}/qualify"
+    for given, said in (
+        ("", "key-missing"),
+        ("Basic YTpi", "key-missing"),
+        ("Bearer bk_of_somebody_else", "key-unknown"),
+    ):
+        refused = ann.post(path, BANT, headers={"Authorization": given})
+        assert (refused.status_code, slug(refused)) == (401, said)
+        assert refused.headers["WWW-Authenticate"].startswith("Bearer")
+    assert node.workspace.log.last_position() == 0
+
+
+def test_a_revoked_key_opens_nothing(node: Node):
+    with Client(node, BOB) as bob:
+        assert bob.post("/leads", LEAD).status_code == 201
+        (key,) = node.api_keys.list()
+        assert (key.actor, key.revoked_at) == (BOB, None)
+        assert node.api_keys.revoke(key.id)
+        assert not node.api_keys.revoke(key.id)
+        assert bob.post("/leads", LEAD).status_code == 401
+
+
+def test_the_database_knows_no_key(node: Node):
+    token = node.api_keys.create(ANN, "laptop")
+    with node.workspace.log.cursor() as cursor:
+        cursor.execute("SELECT api_key::text AS row FROM api_key")
+        row = cursor.fetchone()
+    assert row is not None
+    assert "laptop" in row["row"]
+    assert token not in row["row"]
+    assert token.encode().hex() not in row["row"]
+
+
+def test_a_refusal_is_a_conflict_with_its_reason(ann: Client):
+    lead = captured(ann)
+    ann.post(f"{lead}/qualify", BANT)
+    refused = ann.post(f"{lead}/qualify", BANT | {"need": 4})
+    assert refused.status_code == 409
+    assert refused.headers["Content-Type"] == "application/problem+json"
+    assert refused.json() == {
+        "type": "urn:backstory:problem:lead-not-open",
+        "title": "Lead not open",
+        "status": 409,
+        "detail": "The lead is qualified; only an open lead can do this.",
+        "details": {"status": "qualified"},
+    }
+
+
+def test_invalid_fields_are_pointed_at_and_never_repeated(ann: Client):
+    invalid = ann.post(
+        f"/leads/{uuid4()}/qualify", BANT | {"need": 9, "a/b": "my secret", "budget": "my secret"}
+    )
+    assert invalid.status_code == 422
+    assert {error["pointer"] for error in invalid.json()["errors"]} == {
+        "#/need",
+        "#/a~1b",
+        "#/budget",
+    }
+    assert "secret" not in invalid.text
+
+
+def test_invalid_parameters_are_named(ann: Client):
+    invalid = ann.post("/leads/7/qualify?occurred_at=tomorrow", BANT, headers={"If-Match": "new"})
+    assert invalid.status_code == 422
+    assert {(error["in"], error["parameter"]) for error in invalid.json()["errors"]} == {
+        ("path", "id"),
+        ("query", "occurred_at"),
+        ("header", "if-match"),
+    }
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "said"),
+    [
+        (b"", 422, "invalid"),
+        (b"{", 400, "body-malformed"),
+        (b"[" * 100_000, 400, "body-malformed"),
+        (b'"\xed\xa0\x80"', 400, "body-malformed"),
+        (b'{"source": NaN}', 422, "body-unstorable"),
+        (b'{"source": 9223372036854775808}', 422, "body-unstorable"),
+        (b'{"source": 1e999999}', 422, "body-unstorable"),
+        (b'{"source": "a\\u0000b"}', 422, "body-unstorable"),
+        (b'{"source": "\\ud800"}', 422, "body-unstorable"),
+        (b'{"\\ud800": 1}', 422, "body-unstorable"),
+        (b'"' + b"x" * 2**20 + b'"', 413, "body-too-large"),
+    ],
+)
+def test_a_body_that_cannot_be_kept_is_refused(ann: Client, body: bytes, status: int, said: str):
+    json = {"Content-Type": "application/json"}
+    refused = ann.post("/leads", content=body, headers=json)
+    assert (refused.status_code, slug(refused)) == (status, said)
+
+
+def test_money_arrives_to_the_last_cent(node: Node, ann: Client):
+    pipeline = ann.post("/pipelines", DefinePipeline.example).json()["id"]
+    body = f'''{{"name": "x", "pipeline_id": "{pipeline}", "currency": "EUR",
+        "amount": 1234567890123456.78}}'''
+    ann.post("/deals", content=body, headers={"Content-Type": "application/json"})
+    (event,) = node.workspace.log.read(types=("deal",))
+    assert event.event.amount == Decimal("1234567890123456.78")
+
+
+def test_a_stale_version_is_told_the_present_one(ann: Client):
+    lead = captured(ann)
+    ann.post(f"{lead}/qualify", BANT, headers={"If-Match": '"1"'})
+    stale = ann.post(f"{lead}/disqualify", {"reason": "spam"}, headers={"If-Match": '"1"'})
+    assert (stale.status_code, slug(stale), stale.headers["ETag"]) == (412, "stale-version", '"2"')
+    assert ann.post(
+        f"{lead}/disqualify", {"reason": "spam"}, headers={"If-Match": 'W/"2"'}
+    ).is_success
+
+
+def test_a_key_asked_twenty_times_at_once_counts_once(node: Node, ann: Client):
+    request = "POST", "/leads", {"json": LEAD, "headers": {"Idempotency-Key": "once"}}
+    replies = ann.together(*[request] * 20)
+    assert {reply.status_code for reply in replies} == {201}
+    assert len({reply.text for reply in replies}) == 1
+    assert len({reply.headers["Location"] for reply in replies}) == 1
+    assert len(list(node.workspace.log.read())) == 1
+
+
+def test_a_stored_refusal_is_given_again(node: Node, ann: Client):
+    lead = captured(ann)
+    key = {"Idempotency-Key": "recycle"}
+    refused = ann.post(f"{lead}/recycle", {"reason": "new budget"}, headers=key)
+    ann.post(f"{lead}/disqualify", {"reason": "no_budget"})
+    again = ann.post(f"{lead}/recycle", {"reason": "new budget"}, headers=key)
+    assert refused.status_code == 409
+    assert again.json() == refused.json()
+    assert len(list(node.workspace.log.read())) == 2
+
+
+def test_a_key_with_another_body_is_invalid(ann: Client):
+    key = {"Idempotency-Key": "mine"}
+    ann.post("/leads", LEAD, headers=key)
+    other = ann.post("/leads", LEAD | {"source": "fair"}, headers=key)
+    assert (other.status_code, slug(other)) == (422, "idempotency-key-reused")
+    reordered = dict(reversed(LEAD.items()))
+    assert ann.post("/leads", reordered, headers=key).status_code == 201
+
+
+def test_a_key_is_one_actors_at_one_door(node: Node, ann: Client):
+    key = {"Idempotency-Key": "1"}
+    lead = ann.post("/leads", LEAD, headers=key).headers["Location"]
+    with Client(node, BOB) as bob:
+        other = bob.post("/leads", LEAD | {"email": "bob@example.com"}, headers=key)
+    assert other.status_code == 201
+    assert other.headers["Location"] != lead
+    assert ann.post(f"{lead}/qualify", BANT, headers=key).json()["version"] == 2
+
+
+def test_what_happened_earlier_is_recorded_with_its_own_time(node: Node, ann: Client):
+    then = datetime(2026, 1, 31, 9, 30, tzinfo=UTC)
+    ann.post("/leads", LEAD, params={"occurred_at": "2026-01-31T10:30:00+01:00"})
+    (event,) = node.workspace.log.read()
+    assert event.occurred_at == then < event.recorded_at
+
+
+def test_nothing_is_recorded_before_it_happens(node: Node, ann: Client):
+    later = datetime.now(UTC) + timedelta(minutes=1)
+    refused = ann.post("/leads", LEAD, params={"occurred_at": later.isoformat()})
+    assert (refused.status_code, slug(refused)) == (422, "occurred-in-the-future")
+    assert node.workspace.log.last_position() == 0
+
+
+def test_the_thread_of_cause_and_effect_is_kept(node: Node, ann: Client):
+    correlation, causation = uuid4(), uuid4()
+    ann.post(
+        "/leads",
+        LEAD,
+        headers={"Correlation-Id": str(correlation), "Causation-Id": str(causation)},
+    )
+    (event,) = node.workspace.log.read()
+    assert (event.actor, event.correlation_id, event.causation_id) == (ANN, correlation, causation)
+
+
+@pytest.mark.parametrize("error", [Overloaded, Unavailable, OutcomeUnknown])
+def test_a_busy_or_absent_store_asks_to_come_again(
+    node: Node, ann: Client, error: type[EventStoreError], monkeypatch: pytest.MonkeyPatch
+):
+    answer: Future[None] = Future()
+    answer.set_exception(error("for this test"))
+    monkeypatch.setattr(node.writer, "submit", lambda *_: answer)
+    told = ann.post("/leads", LEAD, headers={"Idempotency-Key": "k-1"})
+    assert (told.status_code, told.headers["Retry-After"]) == (503, "1")
+    expected = {"outcome": "unknown", "retry_by": "k-1"} if error is OutcomeUnknown else {}
+    assert {key: told.json().get(key) for key in expected} == expected
+    assert ("outcome" in told.json()) == bool(expected)
+
+
+def test_one_line_is_logged_per_command_and_nothing_personal(ann: Client):
+    with capture_logs() as lines:
+        lead = captured(ann)
+        ann.post(f"{lead}/recycle", {"reason": "my secret"})
+    accepted, refused = lines
+    assert (accepted["command"], accepted["outcome"], accepted["position"]) == (
+        "CaptureLead",
+        "accepted",
+        1,
+    )
+    assert (refused["command"], refused["outcome"], refused["actor"]) == (
+        "RecycleLead",
+        "LeadNotDisqualified",
+        str(ANN),
+    )
+    assert "Ann Example" not in str(lines)
+    assert "secret" not in str(lines)
