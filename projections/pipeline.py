@@ -1,0 +1,21 @@
+"""What readers see of pipelines."""
+
+from domain.pipeline import Pipeline, PipelineDefined, PipelineRetired, PipelineRevised
+from projections.base import Dimension, assign, field
+
+pipeline = Dimension(
+    "pipeline",
+    of=Pipeline,
+    on={
+        PipelineDefined: assign(status="active", name=field, stages=field, revision=field),
+        PipelineRevised: assign(name=field, stages=field, revision=field),
+        PipelineRetired: assign(status="retired"),
+    },
+    description="Pipelines: the ways of selling, stage by stage.",
+    columns={
+        "status": "active or retired.",
+        "name": "Name of the pipeline.",
+        "stages": "Its stages in order: key, name, probability, status, forecast_category.",
+        "revision": "1 for the first definition, and so on.",
+    },
+)

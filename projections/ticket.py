@@ -1,0 +1,165 @@
+"""What readers see of tickets."""
+
+from domain.ticket import (
+    Ticket,
+    TicketAssigned,
+    TicketCategorized,
+    TicketClosed,
+    TicketCustomFieldsSet,
+    TicketNoted,
+    TicketOpened,
+    TicketPriorityChanged,
+    TicketPutOnHold,
+    TicketPutPending,
+    TicketRated,
+    TicketReopened,
+    TicketReplied,
+    TicketRequesterHeard,
+    TicketResumed,
+    TicketSolved,
+    TicketStarted,
+)
+from projections.base import Assignments, Dimension, FactTable, assign, envelope, field, row, state
+
+ticket = Dimension(
+    "ticket",
+    of=Ticket,
+    on={
+        TicketOpened: assign(
+            status="new",
+            customer_id=field,
+            contact_id=field,
+            channel=field,
+            priority=field,
+            category=field,
+            follow_up_of=field,
+            opened_at=envelope.effective_at,
+            replies=0,
+            comments=0,
+            reopenings=0,
+            custom=field,
+            title=field,
+            body=field,
+            custom_personal=field,
+        ),
+        TicketAssigned: assign(owner=field.assignee),
+        TicketStarted: assign(status=field.to_status),
+        TicketReplied: assign(replies=field.reply_number),
+        TicketRequesterHeard: assign(comments=field.comment_number),
+        TicketNoted: assign(),
+        TicketPutPending: assign(status=field.to_status),
+        TicketPutOnHold: assign(status=field.to_status, hold_reason=field),
+        TicketResumed: assign(status=field.to_status, hold_reason=None),
+        TicketSolved: assign(
+            status=field.to_status, solved_at=envelope.effective_at, resolution=field
+        ),
+        TicketReopened: assign(
+            status=field.to_status, solved_at=None, hold_reason=None, reopenings=field
+        ),
+        TicketClosed: assign(status=field.to_status, closed_at=envelope.effective_at),
+        TicketPriorityChanged: assign(priority=field),
+        TicketCategorized: assign(category=field),
+        TicketRated: assign(rating=field),
+        TicketCustomFieldsSet: assign(custom=field, custom_personal=field),
+    },
+    description="Tickets: who asked for help, and how it went.",
+    columns={
+        "status": "new, open, pending, on_hold, solved or closed.",
+        "owner": "The user it is assigned to.",
+        "customer_id": "The customer who asked.",
+        "contact_id": "The contact who asked.",
+        "channel": "email, phone, chat, web or social.",
+        "priority": "low, normal, high or urgent.",
+        "category": "What it is about.",
+        "follow_up_of": "The closed ticket it goes on from.",
+        "opened_at": "When it was opened.",
+        "solved_at": "When it was last solved, if it still is.",
+        "closed_at": "When it was closed.",
+        "replies": "Replies to the requester so far.",
+        "comments": "Comments of the requester so far.",
+        "reopenings": "How often it was taken up again.",
+        "hold_reason": "What it waits for while on hold.",
+        "rating": "What the requester thinks of the help: 1 (bad) to 5 (good).",
+        "custom": "Custom fields, as one object.",
+        "title": "What the request is, in a line.",
+        "body": "The request.",
+        "resolution": "How it was solved.",
+        "custom_personal": "Personal custom fields, as one object.",
+    },
+)
+
+CHANGE: Assignments = row(
+    from_status=field,
+    to_status=field,
+    priority=state.priority,
+    ticket_owner=state.owner,
+    customer_id=state.customer_id,
+)
+
+ticket_status_change = FactTable(
+    "ticket_status_change",
+    of=ticket,
+    on={
+        TicketOpened: row(
+            to_status=state.status,
+            priority=state.priority,
+            ticket_owner=state.owner,
+            customer_id=state.customer_id,
+        ),
+        TicketStarted: CHANGE,
+        TicketPutPending: CHANGE,
+        TicketPutOnHold: CHANGE,
+        TicketResumed: CHANGE,
+        TicketSolved: CHANGE,
+        TicketReopened: CHANGE,
+        TicketClosed: CHANGE,
+    },
+    description="Steps of tickets from one status to the next, from the opening on.",
+    columns={
+        "from_status": "The status before; null when the ticket was opened.",
+        "to_status": "The status after.",
+        "priority": "How urgent the ticket was then.",
+        "ticket_owner": "The user it was assigned to then.",
+        "customer_id": "The customer who asked.",
+    },
+)
+
+ticket_reply = FactTable(
+    "ticket_reply",
+    of=ticket,
+    on={
+        TicketReplied: row(
+            direction="outbound", reply_number=field, ticket_owner=state.owner, body=field
+        ),
+        TicketRequesterHeard: row(
+            direction="inbound",
+            reply_number=field.comment_number,
+            ticket_owner=state.owner,
+            body=field,
+        ),
+    },
+    description="What was said between requesters and support.",
+    columns={
+        "direction": "outbound (support) or inbound (the requester).",
+        "reply_number": "1 for the first in its direction, and so on.",
+        "ticket_owner": "The user the ticket was assigned to then.",
+        "body": "What was said.",
+    },
+)
+
+ticket_rating = FactTable(
+    "ticket_rating",
+    of=ticket,
+    on={
+        TicketRated: row(
+            rating=field, ticket_owner=state.owner, customer_id=state.customer_id, body=field
+        ),
+    },
+    description="What requesters thought of the help.",
+    columns={
+        "rating": "1 (bad) to 5 (good).",
+        "ticket_owner": "The user the ticket was assigned to then.",
+        "customer_id": "The customer who asked.",
+        "body": "What the requester said.",
+    },
+)
