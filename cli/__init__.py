@@ -1,0 +1,36 @@
+"""`backstory`, the command line: this is its table of contents, with a file per group of verbs."""
+
+from __future__ import annotations
+
+import sys
+
+from cli.verbs import Group, Verb, Verbs
+
+EXIT_CODES = (
+    "Exit codes: 0 done; 1 the answer is no (verify found a difference, there is no such record, "
+    "the business refused); 2 wrong use; 3 not possible now (the database cannot be reached, a "
+    "server runs in the directory); 130 interrupted by Ctrl-C, which leaves nothing half done."
+)
+
+VERBS: dict[str, dict[str, Verb]] = {
+    "The past": {
+        "history": Verb(
+            "cli.past", "Tell what happened to a record, and what was true of it then."
+        ),
+        "diff": Verb(
+            "cli.past", "Show what changed about a record between two moments, and through what."
+        ),
+        "why": Verb(
+            "cli.past",
+            "Name the event that gave a field its value, who caused it, and because of what.",
+        ),
+    },
+    "Running it": {
+        "key": Group("cli.key", "Make, list and end API keys."),
+    },
+}
+
+
+def main() -> None:
+    """Run the verb named on the command line."""
+    sys.exit(Verbs(VERBS, epilog=EXIT_CODES).run())

@@ -15,7 +15,6 @@ from uuid import UUID
 from psycopg.sql import SQL
 
 from domain.base import Event, State
-from domain.user import MODELS, SYSTEM, User
 from eventstore.envelope import RecordedEvent
 
 if TYPE_CHECKING:
@@ -196,26 +195,3 @@ def record(said: Mapping[str, Any], state: State[Any]) -> dict[str, Any]:
         else:
             flat[name] = value
     return flat
-
-
-class People:
-    """Names of users, for those who may read them."""
-
-    def __init__(self, log: Log) -> None:
-        self.log = log
-        self._known: dict[UUID, str | None] = {SYSTEM: "system", MODELS: "models"}
-
-    def name(self, user_id: UUID) -> str | None:
-        """The name of a user; None when the id belongs to none."""
-        if user_id not in self._known:
-            self._known[user_id] = self._look_up(user_id)
-        return self._known[user_id]
-
-    def _look_up(self, user_id: UUID) -> str | None:
-        events = self.log.read_stream(user_id)
-        if not events or self.log.state_of(events[0].event) is not User:
-            return None
-        user = User()
-        for recorded in events:
-            user = user.evolve(recorded.event)  # type: ignore[arg-type]
-        return str(user.name)

@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from replay.base import Bounds, People, ReplayError, StreamUnknown, read_stream, replayed
+from replay.base import Bounds, ReplayError, StreamUnknown, read_stream, replayed
 from replay.history import Happening, aggregate, happening
+from replay.people import People
 
 if TYPE_CHECKING:
     from uuid import UUID

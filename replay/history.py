@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from replay.base import NO_BOUND, Bounds, People, StreamUnknown, read_stream, replayed
+from replay.base import NO_BOUND, Bounds, StreamUnknown, read_stream, replayed
+from replay.people import People
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

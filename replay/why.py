@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from psycopg.sql import SQL
 
-from replay.base import NO_BOUND, Bounds, People, ReplayError, StreamUnknown, steps
+from replay.base import NO_BOUND, Bounds, ReplayError, StreamUnknown, steps
 from replay.history import Happening, aggregate, happening, told
+from replay.people import People
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -1,0 +1,128 @@
+"""How answers look: tables for people, JSON for programs."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
+
+import orjson
+from pydantic_core import to_jsonable_python
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from replay.base import Bounds
+    from replay.history import Happening
+
+PIPED_COLUMNS = 160
+LATE_SECONDS = 60.0
+"""An event recorded later than this after it happened is shown as told late."""
+
+
+def console(*, stderr: bool = False) -> Console:
+    """A console as wide as the terminal; wide enough for tables when there is none."""
+    stream = sys.stderr if stderr else sys.stdout
+    return Console(stderr=stderr, width=None if stream.isatty() else PIPED_COLUMNS, highlight=False)
+
+
+def say(text: str) -> None:
+    """Tell the user something that is not the answer."""
+    console(stderr=True).print(f"[dim]{escape(text)}[/dim]")
+
+
+def as_json(answer: object) -> None:
+    """Print an answer as one JSON object."""
+    plain = to_jsonable_python(answer, fallback=repr)
+    sys.stdout.buffer.write(orjson.dumps(plain, option=orjson.OPT_INDENT_2) + b"\n")
+    sys.stdout.buffer.flush()
+
+
+def value(of: Any) -> str:
+    """A value in a few words."""
+    if of is None:
+        return "–"
+    if isinstance(of, datetime):
+        return time(of)
+    if isinstance(of, bool):
+        return "yes" if of else "no"
+    if isinstance(of, (str, UUID)):
+        return str(of)
+    if isinstance(of, float):
+        return f"{of:.6g}"
+    plain = to_jsonable_python(of, fallback=repr)
+    return plain if isinstance(plain, str) else orjson.dumps(plain).decode()
+
+
+def time(moment: datetime) -> str:
+    """A time to the minute, in UTC, or to the microsecond where a day ends."""
+    return f"{moment:%Y-%m-%d %H:%M}"
+
+
+def within(bounds: Bounds) -> str:
+    """Bounds in words."""
+    said = []
+    if bounds.as_of is not None:
+        said.append(f"as of {time(bounds.as_of)} UTC")
+    if bounds.known_at is not None:
+        said.append(f"as known at position {bounds.known_at}")
+    return ", ".join(said) or "as it is now"
+
+
+@dataclass(frozen=True, slots=True)
+class Names:
+    """Names of the users that appear in an answer."""
+
+    known: Mapping[UUID, str]
+
+    def of(self, item: Any) -> str:
+        """A value, with the name of the user it may be the id of."""
+        name = self.known.get(item) if isinstance(item, UUID) else None
+        return f"{name} ({item})" if name else value(item)
+
+
+def happenings(told: Sequence[Happening], title: str) -> Table:
+    """Events, one a row: when on both axes, who, what."""
+    table = Table(title=escape(title), title_justify="left", header_style="bold", expand=False)
+    for name, how in (("position", "right"), ("happened", "left"), ("recorded", "left")):
+        table.add_column(name, justify=how, no_wrap=True)  # type: ignore[arg-type]
+    table.add_column("by")
+    table.add_column("event", style="bold")
+    table.add_column("what it says")
+    for one in told:
+        late = (one.recorded_at - one.occurred_at).total_seconds() > LATE_SECONDS
+        table.add_row(
+            str(one.position),
+            time(one.occurred_at),
+            time(one.recorded_at) if late else "[dim]at once[/dim]",
+            escape(one.actor_name or str(one.actor)),
+            escape(kind(one.type)),
+            escape(said(one.fields)),
+        )
+    return table
+
+
+def kind(type: str) -> str:
+    """A stored type in words: `lead.custom_fields_set.v1` -> `lead custom fields set`."""
+    return type.rsplit(".", 1)[0].replace(".", " ").replace("_", " ")
+
+
+def said(fields: Mapping[str, Any]) -> str:
+    """The fields of an event that say anything."""
+    empty: tuple[Any, ...] = (None, "", {}, [])
+    return ", ".join(f"{name} {value(of)}" for name, of in fields.items() if of not in empty)
+
+
+def pairs(items: Mapping[str, str], title: str) -> Table:
+    """Names and values, one a row."""
+    table = Table(title=escape(title), title_justify="left", show_header=False)
+    table.add_column(style="bold", no_wrap=True)
+    table.add_column()
+    for name, of in items.items():
+        table.add_row(escape(name), escape(of))
+    return table
