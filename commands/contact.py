@@ -81,7 +81,8 @@ class CreateContact(Command[Contact], creates=True):
             raise LeadUnknown
         yield created
         if self.customer_id:
-            yield link(world, self.customer_id, self.role)
+            must_exist(world, self.customer_id)
+            yield ContactLinked(customer_id=self.customer_id, role=self.role, since=None)
 
 
 class RenameContact(Command[Contact]):
@@ -92,9 +93,11 @@ class RenameContact(Command[Contact]):
     example = {"name": "Ann Sample"}
 
     def decide(self, contact: Contact, /) -> Iterator[ContactEvent]:
+        known(contact)
+        if contact.name == self.name:
+            return
         must_be_active(contact)
-        if contact.name != self.name:
-            yield ContactRenamed(person_id=contact.person_id, name=self.name)
+        yield ContactRenamed(person_id=contact.person_id, name=self.name)
 
 
 class ChangeContactEmail(Command[Contact]):
@@ -105,12 +108,14 @@ class ChangeContactEmail(Command[Contact]):
     example = {"email": "ann.sample@example.com"}
 
     def decide_in(self, world: World, contact: Contact, /) -> Iterator[ContactEvent]:
+        known(contact)
+        if contact.email == self.email:
+            return
         must_be_active(contact)
-        if contact.email != self.email:
-            email_must_be_free(world, self.email)
-            yield ContactEmailChanged(
-                person_id=contact.person_id, email=self.email, email_kind=email_kind(self.email)
-            )
+        email_must_be_free(world, self.email)
+        yield ContactEmailChanged(
+            person_id=contact.person_id, email=self.email, email_kind=email_kind(self.email)
+        )
 
 
 class ChangeContactPhone(Command[Contact]):
@@ -121,11 +126,13 @@ class ChangeContactPhone(Command[Contact]):
     example = {"phone": "+44 20 7946 0000"}
 
     def decide(self, contact: Contact, /) -> Iterator[ContactEvent]:
+        known(contact)
+        if contact.phone == self.phone:
+            return
         must_be_active(contact)
-        if contact.phone != self.phone:
-            yield ContactPhoneChanged(
-                person_id=contact.person_id, phone=self.phone, has_phone=self.phone is not None
-            )
+        yield ContactPhoneChanged(
+            person_id=contact.person_id, phone=self.phone, has_phone=self.phone is not None
+        )
 
 
 class ChangeContactTitle(Command[Contact]):
@@ -136,9 +143,11 @@ class ChangeContactTitle(Command[Contact]):
     example = {"title": "Chief Operating Officer"}
 
     def decide(self, contact: Contact, /) -> Iterator[ContactEvent]:
+        known(contact)
+        if contact.title == self.title:
+            return
         must_be_active(contact)
-        if contact.title != self.title:
-            yield ContactTitleChanged(title=self.title, title_level=title_level(self.title))
+        yield ContactTitleChanged(title=self.title, title_level=title_level(self.title))
 
 
 class LinkContact(Command[Contact]):
@@ -155,10 +164,13 @@ class LinkContact(Command[Contact]):
     }
 
     def decide_in(self, world: World, contact: Contact, /) -> Iterator[ContactEvent]:
+        known(contact)
+        linked = ContactLinked(**self.fields())
+        if contact.links.get(self.customer_id) == linked:
+            return
         must_be_active(contact)
-        linked = link(world, self.customer_id, self.role, self.since)
-        if contact.links.get(self.customer_id) != linked:
-            yield linked
+        must_exist(world, self.customer_id)
+        yield linked
 
 
 class UnlinkContact(Command[Contact]):
@@ -170,16 +182,17 @@ class UnlinkContact(Command[Contact]):
     example = {"customer_id": "00000000-0000-4000-8000-000000000003", "until": "2026-05-31"}
 
     def decide(self, contact: Contact, /) -> Iterator[ContactEvent]:
+        known(contact)
+        unlinked = ContactUnlinked(**self.fields())
+        link = contact.links.get(self.customer_id)
+        if link == unlinked:
+            return
         must_be_active(contact)
-        match contact.links.get(self.customer_id):
-            case ContactUnlinked(until=self.until):
-                return
-            case ContactLinked(since=since):
-                if since and self.until and self.until < since:
-                    raise LinkEndsBeforeStart(since=since, until=self.until)
-                yield ContactUnlinked(**self.fields())
-            case _:
-                raise ContactNotLinked
+        if not isinstance(link, ContactLinked):
+            raise ContactNotLinked
+        if link.since and self.until and self.until < link.since:
+            raise LinkEndsBeforeStart(since=link.since, until=self.until)
+        yield unlinked
 
 
 class GrantConsent(Command[Contact]):
@@ -191,10 +204,12 @@ class GrantConsent(Command[Contact]):
     example = {"channel": "email", "source": "Newsletter form, double opt-in"}
 
     def decide(self, contact: Contact, /) -> Iterator[ContactEvent]:
-        must_be_active(contact)
+        known(contact)
         granted = ContactConsentGranted(**self.fields())
-        if contact.consents.get(self.channel) != granted:
-            yield granted
+        if contact.consents.get(self.channel) == granted:
+            return
+        must_be_active(contact)
+        yield granted
 
 
 class WithdrawConsent(Command[Contact]):
@@ -221,9 +236,10 @@ class ArchiveContact(Command[Contact]):
 
     def decide(self, contact: Contact, /) -> Iterator[ContactEvent]:
         archived = ContactArchived(reason=self.reason)
-        if contact.archived != archived:
-            must_be_active(contact)
-            yield archived
+        if contact.archived == archived:
+            return
+        must_be_active(contact)
+        yield archived
 
 
 class SetContactCustomFields(Command[Contact]):
@@ -259,8 +275,7 @@ def email_must_be_free(world: World, email: str | None) -> None:
         raise ContactEmailTaken(contact_id=holder)
 
 
-def link(world: World, customer_id: UUID, role: Role, since: date | None = None) -> ContactLinked:
-    """A role at a customer who exists."""
+def must_exist(world: World, customer_id: UUID) -> None:
+    """Refuse a role at a customer who was never created."""
     if world.load(Customer, customer_id).status == "unknown":
         raise CustomerUnknown
-    return ContactLinked(customer_id=customer_id, role=role, since=since)

@@ -90,10 +90,12 @@ class RenameCustomer(Command[Customer]):
     example = {"name": "Example Group Ltd"}
 
     def decide_in(self, world: World, customer: Customer, /) -> Iterator[CustomerEvent]:
+        known(customer)
+        if customer.name == self.name:
+            return
         must_be_active(customer)
-        if customer.name != self.name:
-            identity_must_be_free(world, self.name)
-            yield CustomerRenamed(name=self.name, previous_name=customer.name)
+        identity_must_be_free(world, self.name)
+        yield CustomerRenamed(name=self.name, previous_name=customer.name)
 
 
 class ChangeCustomerTier(Command[Customer]):
@@ -104,9 +106,11 @@ class ChangeCustomerTier(Command[Customer]):
     example = {"tier": "enterprise"}
 
     def decide(self, customer: Customer, /) -> Iterator[CustomerEvent]:
+        known(customer)
+        if customer.tier == self.tier:
+            return
         must_be_active(customer)
-        if customer.tier != self.tier:
-            yield CustomerTierChanged(tier=self.tier, previous_tier=customer.tier)
+        yield CustomerTierChanged(tier=self.tier, previous_tier=customer.tier)
 
 
 class AssignCustomer(Command[Customer]):
@@ -117,10 +121,12 @@ class AssignCustomer(Command[Customer]):
     example = {"owner": "00000000-0000-4000-8000-000000000001"}
 
     def decide_in(self, world: World, customer: Customer, /) -> Iterator[CustomerEvent]:
+        known(customer)
+        if customer.owner == self.owner:
+            return
         must_be_active(customer)
-        if customer.owner != self.owner:
-            may_own(world, self.owner)
-            yield CustomerAssigned(owner=self.owner, previous_owner=customer.owner)
+        may_own(world, self.owner)
+        yield CustomerAssigned(owner=self.owner, previous_owner=customer.owner)
 
 
 class SetCustomerPreferences(Command[Customer]):
@@ -131,11 +137,13 @@ class SetCustomerPreferences(Command[Customer]):
     example = {"preferences": {"language": "de", "invoice_by": "post"}}
 
     def decide(self, customer: Customer, /) -> Iterator[CustomerEvent]:
-        must_be_active(customer)
+        known(customer)
         wanted = customer.preferences | self.preferences
         preferences = {name: value for name, value in wanted.items() if value is not None}
-        if preferences != customer.preferences:
-            yield CustomerPreferencesSet(preferences=preferences)
+        if preferences == customer.preferences:
+            return
+        must_be_active(customer)
+        yield CustomerPreferencesSet(preferences=preferences)
 
 
 class CloseCustomer(Command[Customer]):

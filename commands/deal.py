@@ -111,10 +111,12 @@ class ChangeDealStage(Command[Deal]):
     example = {"stage": "negotiation"}
 
     def decide_in(self, world: World, deal: Deal, /) -> Iterator[DealEvent]:
+        known(deal)
+        if deal.stage == self.stage:
+            return
         must_be_open(deal)
-        if deal.stage != self.stage:
-            pipeline = world.load(Pipeline, deal.pipeline_id)
-            yield DealStageChanged(**move(deal, pipeline, pipeline.open_stage(self.stage)))
+        pipeline = world.load(Pipeline, deal.pipeline_id)
+        yield DealStageChanged(**move(deal, pipeline, pipeline.open_stage(self.stage)))
 
 
 class ChangeDealAmount(Command[Deal]):

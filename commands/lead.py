@@ -86,11 +86,12 @@ class AssignLead(Command[Lead]):
 
     def decide_in(self, world: World, lead: Lead, /) -> Iterator[LeadEvent]:
         known(lead)
+        if lead.owner == self.owner:
+            return
         if lead.status == "converted":
             raise LeadClosed(status=lead.status)
-        if lead.owner != self.owner:
-            may_own(world, self.owner)
-            yield LeadAssigned(owner=self.owner, previous_owner=lead.owner)
+        may_own(world, self.owner)
+        yield LeadAssigned(owner=self.owner, previous_owner=lead.owner)
 
 
 class EngageLead(Command[Lead]):
