@@ -1,0 +1,112 @@
+"""Personal values are sealed for one person, one event and one field."""
+
+from __future__ import annotations
+
+import os
+import stat
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from eventstore.keys import Keyring, MasterKeyLost, master_key
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+ANN, BOB = UUID(int=1), UUID(int=2)
+
+
+class Cursor:
+    """A table of keys in memory, as far as a keyring asks of one."""
+
+    def __init__(self) -> None:
+        self.rows: dict[UUID, bytes] = {}
+        self.found: list[dict[str, Any]] = []
+
+    def execute(self, statement: str, values: Sequence[Any]) -> None:
+        if statement.startswith("SELECT"):
+            self.found = [
+                {"subject": s, "wrapped": self.rows[s]} for s in values[0] if s in self.rows
+            ]
+        else:
+            self.rows |= dict(zip(*values, strict=True))
+
+    def fetchall(self) -> list[dict[str, Any]]:
+        return self.found
+
+
+@pytest.fixture
+def table() -> Cursor:
+    return Cursor()
+
+
+def keyring(table: Cursor, *subjects: UUID, master: bytes = b"m" * 32) -> Keyring:
+    keys = Keyring(master)
+    keys.load(table, subjects, make=True)
+    return keys
+
+
+@settings(max_examples=50)
+@given(st.text(max_size=500))
+def test_what_is_sealed_can_be_opened(text: str):
+    keys = keyring(Cursor(), ANN)
+    plain = text.encode(errors="replace").decode()
+    assert keys.decrypt(ANN, BOB, "name", keys.encrypt(ANN, BOB, "name", plain)) == plain
+
+
+def test_the_same_value_never_looks_the_same(table: Cursor):
+    keys = keyring(table, ANN)
+    assert len({keys.encrypt(ANN, BOB, "name", "Ann") for _ in range(100)}) == 100
+
+
+@pytest.mark.parametrize("place", [(BOB, BOB, "name"), (ANN, ANN, "name"), (ANN, BOB, "email")])
+def test_a_ciphertext_cannot_be_moved(table: Cursor, place: tuple[UUID, UUID, str]):
+    keys = keyring(table, ANN, BOB)
+    sealed = keys.encrypt(ANN, BOB, "name", "Ann")
+    with pytest.raises(ValueError, match="does not belong"):
+        keys.decrypt(*place, sealed)
+
+
+def test_a_destroyed_key_is_a_person_forgotten(table: Cursor):
+    sealed = keyring(table, ANN).encrypt(ANN, BOB, "name", "Ann")
+    del table.rows[ANN]
+    later = Keyring(b"m" * 32)
+    later.load(table, [ANN], make=False)
+    assert later.decrypt(ANN, BOB, "name", sealed) is None
+
+
+def test_keys_are_stored_wrapped(table: Cursor):
+    keyring(table, ANN)
+    again = Keyring(b"x" * 32)
+    with pytest.raises(MasterKeyLost, match=r"restore master\.key"):
+        again.load(table, [ANN], make=False)
+
+
+def test_a_keyed_hash_needs_the_master_key():
+    assert Keyring(b"m" * 32).keyed_hash("e", "a") == Keyring(b"m" * 32).keyed_hash("e", "a")
+    assert Keyring(b"m" * 32).keyed_hash("e", "a") != Keyring(b"x" * 32).keyed_hash("e", "a")
+    assert Keyring(b"m" * 32).keyed_hash("e", "ab") != Keyring(b"m" * 32).keyed_hash("ea", "b")
+
+
+def test_the_master_key_is_made_once_and_for_its_owner_only(tmp_path: Path):
+    with ThreadPoolExecutor(8) as pool:
+        found = set(pool.map(lambda _: master_key(tmp_path), range(16)))
+    assert len(found) == 1
+    assert stat.S_IMODE(os.stat(tmp_path / "master.key").st_mode) == 0o600  # noqa: PTH116
+    assert [path.name for path in tmp_path.iterdir()] == ["master.key"]
+
+
+def test_the_master_key_may_be_given(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    monkeypatch.setenv("BACKSTORY_MASTER_KEY", "ab" * 32)
+    assert master_key(tmp_path) == b"\xab" * 32
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_master_key_of_another_length_is_refused():
+    with pytest.raises(MasterKeyLost, match="64 hex digits"):
+        Keyring(b"short")
