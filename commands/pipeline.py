@@ -113,10 +113,15 @@ def check_stages(stages: tuple[PipelineStage, ...]) -> None:
 
 def check_stage(stage: PipelineStage) -> None:
     """Refuse a stage that contradicts itself."""
-    said = {"stage": stage.key, "status": stage.status}
-    probability, forecast = SETTLED.get(stage.status, (stage.probability, None))
+    probability, forecast = SETTLED.get(stage.status, (stage.probability, stage.forecast_category))
     if stage.probability != probability:
-        raise StageProbabilityWrong(**said, probability=stage.probability, expected=probability)
-    closed = stage.forecast_category == "closed"
-    if stage.forecast_category != forecast if forecast else closed:
-        raise StageForecastWrong(**said, forecast_category=stage.forecast_category)
+        raise StageProbabilityWrong(
+            stage=stage.key,
+            status=stage.status,
+            probability=stage.probability,
+            expected=probability,
+        )
+    if stage.forecast_category != forecast or (stage.status, forecast) == ("open", "closed"):
+        raise StageForecastWrong(
+            stage=stage.key, status=stage.status, forecast_category=stage.forecast_category
+        )

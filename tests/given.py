@@ -19,6 +19,7 @@ from uuid import UUID, uuid5
 import pytest
 
 from commands.base import Command, On
+from domain import AGGREGATES
 from domain.base import Event, Refusal, State, aggregate_of, fold
 from eventstore.reservations import AlreadyHeld
 
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
 
 E = TypeVar("E", bound=Event)
 R = TypeVar("R", bound=State[Any])
+
+STATES = {aggregate_of(of): of for of in AGGREGATES}
 
 HERE = UUID("00000000-0000-4000-8000-00000000aaaa")
 """The stream of the events given first, which is the one the command is sent to."""
@@ -163,8 +166,7 @@ class Decision:
 
 def _state_of(event: Event) -> type[State[Any]]:
     """The state an event belongs to: stored types begin with the name of the aggregate."""
-    states: dict[str, type[State[Any]]] = {aggregate_of(of): of for of in State.__subclasses__()}
-    return states[event.type.split(".", maxsplit=1)[0]]
+    return STATES[event.type.split(".", maxsplit=1)[0]]
 
 
 def _lines(events: Iterable[Event | On]) -> list[str]:

@@ -139,21 +139,17 @@ def test_a_customer_of_the_same_name_is_linked():
 
 
 def test_a_second_lead_of_a_company_leads_to_the_same_customer():
-    first = (
-        given(CAPTURED, QUALIFIED)
-        .when(CONVERT)
-        .then(On(NEW_CUSTOMER, ACME), On(NEW_CONTACT, ANN), On(NEW_CONTACT, DECIDES), CONVERTED)
+    first = given(CAPTURED, QUALIFIED).when(CONVERT)
+    after = first.then(
+        On(NEW_CUSTOMER, ACME), On(NEW_CONTACT, ANN), On(NEW_CONTACT, DECIDES), CONVERTED
     )
     bob = but(CAPTURED, name="Bob", email="bob@acme.example.com", company="ACME Limited")
-    second = given(bob, QUALIFIED)
-    for stream_id in (NEW_CUSTOMER, NEW_CONTACT):
-        second = second.and_on(
-            OTHER if stream_id == NEW_CONTACT else stream_id, *first.events[stream_id]
-        )
-    second.when(CONVERT).then(
+    given(bob, QUALIFIED).and_on(CUSTOMER, *after.events[NEW_CUSTOMER]).and_on(
+        CONTACT, *after.events[NEW_CONTACT]
+    ).when(CONVERT).then(
         On(NEW_CONTACT, but(ANN, name="Bob", email="bob@acme.example.com")),
-        On(NEW_CONTACT, DECIDES),
-        CONVERTED,
+        On(NEW_CONTACT, but(DECIDES, customer_id=CUSTOMER)),
+        but(CONVERTED, customer_id=CUSTOMER),
     )
 
 
