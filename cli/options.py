@@ -11,7 +11,7 @@ Data = Annotated[
     Path,
     typer.Option(
         "--data",
-        envvar="BACKSTORY_DATA",
+        envvar="BACKSTORY_DIRECTORY",
         metavar="DIR",
         help="Directory of the workspace: database, keys, tables.",
     ),
