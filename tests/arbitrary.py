@@ -62,12 +62,13 @@ def _composed(origin: Any, arguments: tuple[Any, ...]) -> st.SearchStrategy[Any]
     if origin is Literal:
         return st.sampled_from(arguments)
     parts = [_values(argument) for argument in arguments if argument is not ...]
-    return {
+    made: dict[Any, Any] = {
         Union: st.one_of,
         UnionType: st.one_of,
         dict: lambda keys, values: st.dictionaries(keys, values, max_size=3),
         tuple: lambda items: st.lists(items, max_size=3).map(tuple),
-    }[origin](*parts)
+    }
+    return made[origin](*parts)
 
 
 def _plain(kind: Any, within: dict[str, Any]) -> st.SearchStrategy[Any]:

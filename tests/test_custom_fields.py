@@ -16,7 +16,7 @@ from domain.custom_fields import (
     CustomFieldUnknown,
     custom_fields_id,
 )
-from domain.lead import LeadCaptured, LeadCustomFieldsSet, LeadUnknown
+from domain.lead import Lead, LeadCaptured, LeadCustomFieldsSet, LeadUnknown
 from tests.given import given
 
 OF_LEADS = custom_fields_id("lead")
@@ -131,7 +131,7 @@ def test_a_value_of_its_type_is_taken_as_it_is(field_type, value):
     world = given(CAPTURED).and_on(OF_LEADS, declared)
     was_set = LeadCustomFieldsSet(custom={"total_visits": value}, custom_personal={})
     after = world.when(SetLeadCustomFields(custom={"total_visits": value})).then(was_set)
-    taken = after.events[after.id][-1].custom["total_visits"]
+    taken = after.load(Lead, after.id).custom["total_visits"]
     assert type(taken) is type(value)
 
 

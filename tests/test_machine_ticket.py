@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from itertools import pairwise
+from typing import Any
 
 from hypothesis.strategies import builds, just, sampled_from
 
@@ -23,6 +24,7 @@ from commands.ticket import (
     SetTicketCustomFields,
     SolveTicket,
 )
+from domain.base import Event
 from domain.custom_fields import custom_fields_id
 from domain.ticket import (
     Ticket,
@@ -41,14 +43,14 @@ from tests.machines import LifeCycle, explore
 
 def what_the_history_of_a_ticket_says(history: History) -> None:
     ticket = history.load(Ticket, history.id)
-    events = history.events[history.id]
+    events: tuple[Any, ...] = history.events[history.id]
     changes = [event for event in events if hasattr(event, "to_status")]
     path = ["new", *(change.to_status for change in changes)]
     assert [change.from_status for change in changes] == path[:-1]
     assert all(before != after for before, after in pairwise(path))
     assert path.count("new") == 1
     assert ticket.status == path[-1]
-    counted = {
+    counted: dict[type[Event], tuple[str, int]] = {
         TicketReplied: ("reply_number", ticket.replies),
         TicketRequesterHeard: ("comment_number", ticket.comments),
         TicketReopened: ("reopenings", ticket.reopenings),
@@ -59,7 +61,7 @@ def what_the_history_of_a_ticket_says(history: History) -> None:
 
 
 def who_is_responsible(history: History) -> None:
-    events = history.events[history.id]
+    events: tuple[Any, ...] = history.events[history.id]
     solved = [at for at, event in enumerate(events) if isinstance(event, TicketSolved)]
     assigned = [at for at, event in enumerate(events) if isinstance(event, TicketAssigned)]
     assert not solved or min(assigned) < min(solved), "solved by nobody"
