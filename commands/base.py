@@ -12,9 +12,9 @@ from domain.base import Event, State
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from concurrent.futures import Future
+    from uuid import UUID
 
     from eventstore.writer import Context, Receipt, Writer
-    from uuid import UUID
 
 S = TypeVar("S", bound=State[Any])
 R = TypeVar("R", bound=State[Any])
