@@ -18,7 +18,7 @@ import subprocess
 import threading
 import time
 from contextlib import suppress
-from typing import TYPE_CHECKING, Self
+from typing import IO, TYPE_CHECKING, Self
 from urllib.parse import quote, urlsplit
 
 import psycopg
@@ -82,9 +82,8 @@ class EmbeddedPostgres:
         if self.owned:
             return self
         self._process = None
-        self._check_directory()
         deadline = time.monotonic() + START_SECONDS_MAX
-        with (self.directory / "lock").open("ab") as lock:
+        with self._open_lock() as lock:
             while not _locked(lock.fileno()):
                 if url := self._answering():
                     self.url = url
@@ -128,18 +127,22 @@ class EmbeddedPostgres:
     ) -> None:
         self.stop()
 
-    def _check_directory(self) -> None:
+    def _open_lock(self) -> IO[bytes]:
         """Make the directory, and refuse that of another user before PostgreSQL does in riddles."""
         try:
             self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-            owner, user = self.directory.stat().st_uid, os.geteuid()
+            owner, user = self.directory.stat(), os.geteuid()
+            if user not in {0, owner.st_uid}:
+                raise PostgresNotStarted(
+                    f"{self.directory} belongs to user {owner.st_uid}, but this is user {user}. "
+                    "Run as that user, or choose another directory with --data."
+                )
+            lock = (self.directory / "lock").open("ab")
         except OSError as error:
             raise PostgresNotStarted(f"{error}. Choose another directory with --data.") from error
-        if user not in {0, owner}:
-            raise PostgresNotStarted(
-                f"{self.directory} belongs to user {owner}, but this is user {user}. "
-                "Run as that user, or choose another directory with --data."
-            )
+        if user == 0:
+            os.fchown(lock.fileno(), owner.st_uid, owner.st_gid)
+        return lock
 
     def _launch(self, lock: int) -> None:
         """Start the server, and hand the lock on to it."""
@@ -157,7 +160,7 @@ class EmbeddedPostgres:
         with suppress(FileNotFoundError):
             self._log.replace(self._log.with_suffix(".log.1"))
         with self._log.open("wb") as log:
-            for path in (self.directory / "lock", self.cluster / "backstory.conf", self._log):
+            for path in (self.cluster / "backstory.conf", self._log):
                 give(path, account)
             sockets = '"' + str(self._sockets).replace('"', '""') + '"'
             self._process = run(
