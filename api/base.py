@@ -58,12 +58,13 @@ class Wish:
     caller: Identity
     key: str | None
     expected_version: int | None
+    command_id: UUID
     correlation_id: UUID
     causation_id: UUID | None
     occurred_at: datetime | None
 
 
-async def wish(  # noqa: PLR0913 - each is a header of its own
+async def wish(
     *,
     caller: Caller,
     idempotency_key: Annotated[
@@ -81,7 +82,7 @@ async def wish(  # noqa: PLR0913 - each is a header of its own
         ),
     ] = None,
     correlation_id: Annotated[
-        UUID | None, Header(description="Names the whole conversation; new when absent.")
+        UUID | None, Header(description="What this belongs to; when absent, nothing else.")
     ] = None,
     causation_id: Annotated[
         UUID | None, Header(description="The event because of which this is asked.")
@@ -95,11 +96,13 @@ async def wish(  # noqa: PLR0913 - each is a header of its own
     if occurred_at is not None and occurred_at > now:
         raise OccurredInTheFuture(occurred_at, now)
     version = re.sub(r"\D", "", if_match) if if_match else None
+    command_id = uuid7()
     return Wish(
         caller,
         idempotency_key,
         int(version) if version else None,
-        correlation_id or uuid7(),
+        command_id,
+        correlation_id or command_id,
         causation_id,
         occurred_at,
     )
@@ -188,6 +191,7 @@ async def asked(
         actor=wish.caller.actor,
         correlation_id=wish.correlation_id,
         causation_id=wish.causation_id,
+        command_id=wish.command_id,
         occurred_at=wish.occurred_at,
         expected_version=wish.expected_version,
         key=_key(node, request, id, command, wish),

@@ -49,12 +49,12 @@ class StrictRequest(Request):
             self._body = b"".join(chunks)
         return self._body
 
-    async def json(self) -> Any:  # noqa: ANN401 - JSON may be anything
+    async def json(self) -> Any:
         """The body as Python values."""
         return strict_json(await self.body())
 
 
-def strict_json(text: bytes) -> Any:  # noqa: ANN401 - JSON may be anything
+def strict_json(text: bytes) -> Any:
     """JSON as RFC 8259 has it, with a `Decimal` where a float would lose digits.
 
     >>> strict_json(b'{"share": 0.25, "amount": 1234567890123456.78}')

@@ -98,7 +98,7 @@ class Pulse:
         **problems(401, 422, 503),
     },
 )
-async def events(  # noqa: PLR0913 - each is a filter of its own
+async def events(
     request: Request,
     caller: Caller,
     *,
@@ -121,7 +121,7 @@ async def events(  # noqa: PLR0913 - each is a filter of its own
     return StreamingResponse(lines, media_type="application/x-ndjson")
 
 
-async def _lines(  # noqa: PLR0913 - what was asked, all of it
+async def _lines(
     node: Node,
     after: int,
     limit: int | None,
