@@ -9,9 +9,11 @@ from pydantic import Field
 from commands.base import Command, World
 from domain.base import HIDDEN, State, aggregate_of
 from domain.custom_fields import (
+    CustomAggregate,
     CustomFieldDeclaredOtherwise,
     CustomFields,
     CustomFieldsDeclared,
+    CustomFieldsElsewhere,
     CustomFieldsEvent,
     CustomFieldsRetired,
     CustomFieldUnknown,
@@ -31,7 +33,7 @@ CustomValues = Annotated[dict[str, CustomValue], Field(max_length=200)]
 class DeclareCustomField(Command[CustomFields], creates=True):
     """Add a custom field to an aggregate."""
 
-    aggregate: Line
+    aggregate: CustomAggregate
     name: FieldName
     field_type: FieldType
     unit: Line | None = None
@@ -46,7 +48,10 @@ class DeclareCustomField(Command[CustomFields], creates=True):
         "description": "Visits to the web site before the first contact.",
     }
 
-    def decide(self, fields: CustomFields, /) -> Iterator[CustomFieldsEvent]:
+    def decide_in(self, world: World, fields: CustomFields, /) -> Iterator[CustomFieldsEvent]:
+        if world.id != custom_fields_id(self.aggregate):
+            home = custom_fields_id(self.aggregate)
+            raise CustomFieldsElsewhere(aggregate=self.aggregate, stream=home)
         wanted = CustomFieldsDeclared(**self.fields())
         known = fields.declared.get(self.name)
         if known is not None and (known.field_type, known.personal) != (
@@ -61,7 +66,7 @@ class DeclareCustomField(Command[CustomFields], creates=True):
 class RetireCustomField(Command[CustomFields]):
     """Take no new values for a custom field."""
 
-    aggregate: Line
+    aggregate: CustomAggregate
     name: FieldName
 
     example = {"aggregate": "lead", "name": "total_visits"}

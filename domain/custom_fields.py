@@ -21,6 +21,10 @@ FieldName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,59}$")]
 FieldType = Literal["text", "integer", "number", "boolean"]
 
 
+CustomAggregate = Literal["lead", "customer", "contact", "deal", "ticket"]
+"""The kinds of record that custom fields can be added to."""
+
+
 def custom_fields_id(aggregate: str) -> UUID:
     """The stream that declares the custom fields of an aggregate such as `lead`."""
     return uuid5(CUSTOM_FIELDS, aggregate)
@@ -29,7 +33,7 @@ def custom_fields_id(aggregate: str) -> UUID:
 class CustomFieldsDeclared(Event, type="custom_fields.declared.v1"):
     """An aggregate got a custom field."""
 
-    aggregate: Line
+    aggregate: CustomAggregate
     name: FieldName
     field_type: FieldType
     unit: Line | None
@@ -40,11 +44,15 @@ class CustomFieldsDeclared(Event, type="custom_fields.declared.v1"):
 class CustomFieldsRetired(Event, type="custom_fields.retired.v1"):
     """A custom field takes no new values; what it held stays."""
 
-    aggregate: Line
+    aggregate: CustomAggregate
     name: FieldName
 
 
 CustomFieldsEvent = CustomFieldsDeclared | CustomFieldsRetired
+
+
+class CustomFieldsElsewhere(Refusal):
+    """The custom fields of a {aggregate} are declared on {stream}, nowhere else."""
 
 
 class CustomFieldUnknown(Refusal):

@@ -12,14 +12,16 @@ from domain.custom_fields import (
     CustomFieldMistyped,
     CustomFields,
     CustomFieldsDeclared,
+    CustomFieldsElsewhere,
     CustomFieldsRetired,
     CustomFieldUnknown,
     custom_fields_id,
 )
 from domain.lead import Lead, LeadCaptured, LeadCustomFieldsSet, LeadUnknown
-from tests.given import given
+from tests.given import History, given
 
 OF_LEADS = custom_fields_id("lead")
+NONE = History({}, id=OF_LEADS)
 VISITS = {
     "aggregate": "lead",
     "name": "total_visits",
@@ -42,39 +44,50 @@ WITH_BOTH = CAPTURED.model_copy(
 
 
 def test_a_custom_field_is_declared():
-    given().when(DeclareCustomField(**VISITS)).then(DECLARED)
+    NONE.when(DeclareCustomField(**VISITS)).then(DECLARED)
+
+
+def test_custom_fields_are_declared_where_they_are_looked_up():
+    wish = DeclareCustomField(**VISITS)
+    given().when(wish).refused(CustomFieldsElsewhere, aggregate="lead", stream=OF_LEADS)
 
 
 def test_a_custom_field_is_declared_once():
-    given(DECLARED).when(DeclareCustomField(**VISITS)).nothing()
+    NONE.and_on(OF_LEADS, DECLARED).when(DeclareCustomField(**VISITS)).nothing()
 
 
 def test_unit_and_description_may_be_improved():
     better = VISITS | {"unit": "sessions", "description": "Sessions before the first contact."}
-    given(DECLARED).when(DeclareCustomField(**better)).then(CustomFieldsDeclared(**better))
+    NONE.and_on(OF_LEADS, DECLARED).when(DeclareCustomField(**better)).then(
+        CustomFieldsDeclared(**better)
+    )
 
 
 @pytest.mark.parametrize("other", [{"field_type": "text"}, {"personal": True}])
 def test_type_and_sensitivity_stay(other):
     wish = DeclareCustomField(**VISITS | other)
-    given(DECLARED).when(wish).refused(CustomFieldDeclaredOtherwise, name="total_visits")
+    NONE.and_on(OF_LEADS, DECLARED).when(wish).refused(
+        CustomFieldDeclaredOtherwise, name="total_visits"
+    )
 
 
 def test_a_custom_field_is_retired():
-    given(DECLARED).when(RetireCustomField(**dict(RETIRED))).then(RETIRED)
+    NONE.and_on(OF_LEADS, DECLARED).when(RetireCustomField(**dict(RETIRED))).then(RETIRED)
 
 
 def test_a_custom_field_is_retired_once():
-    given(DECLARED, RETIRED).when(RetireCustomField(**dict(RETIRED))).nothing()
+    NONE.and_on(OF_LEADS, DECLARED, RETIRED).when(RetireCustomField(**dict(RETIRED))).nothing()
 
 
 def test_a_field_nobody_declared_is_not_retired():
     wish = RetireCustomField(**dict(RETIRED))
-    given().when(wish).refused(CustomFieldUnknown, name="total_visits", aggregate="lead")
+    NONE.when(wish).refused(CustomFieldUnknown, name="total_visits", aggregate="lead")
 
 
 def test_a_retired_field_can_be_declared_again():
-    again = given(DECLARED, RETIRED).when(DeclareCustomField(**VISITS)).then(DECLARED)
+    again = (
+        NONE.and_on(OF_LEADS, DECLARED, RETIRED).when(DeclareCustomField(**VISITS)).then(DECLARED)
+    )
     again.when(DeclareCustomField(**VISITS)).nothing()
 
 
