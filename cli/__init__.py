@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-import sys
+from typing import TYPE_CHECKING
 
 from cli.verbs import Group, Verb, Verbs
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 EXIT_CODES = (
     "Exit codes: 0 done; 1 the answer is no (verify found a difference, there is no such record, "
@@ -26,11 +29,14 @@ VERBS: dict[str, dict[str, Verb]] = {
         ),
     },
     "Running it": {
+        "serve": Verb(
+            "cli.serve", "Run the database, the API and the learners, until Ctrl-C or SIGTERM."
+        ),
         "key": Group("cli.key", "Make, list and end API keys."),
     },
 }
 
 
-def main() -> None:
-    """Run the verb named on the command line."""
-    sys.exit(Verbs(VERBS, epilog=EXIT_CODES).run())
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the verb named on the command line, and return the exit code."""
+    return Verbs(VERBS, epilog=EXIT_CODES).run(arguments)

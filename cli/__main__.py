@@ -1,5 +1,7 @@
 """`python -m cli`: the same as `backstory`."""
 
+import sys
+
 from cli import main
 
-main()
+sys.exit(main())

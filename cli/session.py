@@ -22,12 +22,15 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import psycopg
+
 from eventstore.postgres import EmbeddedPostgres
 from eventstore.workspace import Workspace
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+CONNECT_SECONDS = 10
 LOOK_SECONDS = 0.1
 PATIENCE_SECONDS = 1.0
 """How long to wait for the lock before saying so."""
@@ -35,6 +38,10 @@ PATIENCE_SECONDS = 1.0
 
 class SessionError(Exception):
     """The workspace cannot be opened now; the message says why."""
+
+
+class DatabaseUnreachable(SessionError):
+    """The database that was named does not answer."""
 
 
 class AlreadyServed(SessionError):
@@ -122,7 +129,10 @@ def session(
     """Open the workspace of a directory; what was started for it stops afterwards."""
     with ExitStack() as stack:
         live = lock(stack, directory, verb, say)
-        url = live.database_url if live else database_url or embedded(stack, directory)
+        if live:
+            url = live.database_url
+        else:
+            url = reachable(database_url) if database_url else embedded(stack, directory)
         yield Session(stack.enter_context(Workspace.open(directory, url)), live)
 
 
@@ -146,3 +156,12 @@ def lock(stack: ExitStack, directory: Path, verb: str, say: Callable[[str], None
 def embedded(stack: ExitStack, directory: Path) -> str:
     """The embedded PostgreSQL of a directory, running until the stack closes."""
     return stack.enter_context(EmbeddedPostgres(directory / "postgres")).url
+
+
+def reachable(database_url: str) -> str:
+    """The same URL, once a database answers there."""
+    try:
+        psycopg.connect(database_url, connect_timeout=CONNECT_SECONDS).close()
+    except psycopg.Error as error:
+        raise DatabaseUnreachable(f"the database does not answer: {str(error).strip()}") from None
+    return database_url

@@ -13,7 +13,7 @@ from typer.main import get_group
 from cli.failures import exit_code, sentence
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,10 +63,10 @@ class Verbs(TyperGroup):
         name, found, rest = super().resolve_command(ctx, args)
         return name, self.verbs[name].load(name) if name else found, rest
 
-    def run(self) -> int:
+    def run(self, arguments: Sequence[str] | None = None) -> int:
         """Run; an expected failure is told in a sentence, a bug still shows where it is."""
         try:
-            self(prog_name="backstory")
+            self(arguments, prog_name="backstory")
         except SystemExit as end:
             return int(end.code or 0)
         except Exception as error:

@@ -1,0 +1,116 @@
+"""`backstory serve`: everything in one command, and everything stops with it."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import signal
+import socket
+from contextlib import ExitStack
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from api.app import Server
+from api.node import Node
+from cli import show
+from cli.background import Learners, Ticker, first_key
+from cli.logs import configure
+from cli.options import DEFAULT_DATA, Data, DatabaseUrl, examples
+from cli.session import AlreadyServed, Live, SessionError, embedded, lock, reachable
+
+if TYPE_CHECKING:
+    from pathlib import Path
+    from types import FrameType
+
+app = typer.Typer()
+
+DRAIN_SECONDS_MAX = 30
+"""How long requests under way may take to finish after SIGTERM."""
+
+
+class PortTaken(SessionError):
+    """Something else listens on the port."""
+
+
+@app.command(
+    epilog=examples(
+        "backstory serve",
+        "backstory serve --data /var/lib/backstory --port 8080",
+        "BACKSTORY_DATABASE_URL=postgresql://crm@db/crm backstory serve --host 0.0.0.0",
+    )
+)
+def serve(
+    *,
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes a free one.")] = 8000,
+    data: Data = DEFAULT_DATA,
+    database_url: DatabaseUrl = None,
+) -> None:
+    """Run the database, the API and the learners, until Ctrl-C or SIGTERM."""
+    configure()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, _end)
+    with ExitStack() as stack:
+        if live := lock(stack, data, "serve", show.say):
+            raise AlreadyServed(f"{data} is served already, at {live.url} (process {live.pid})")
+        listening = stack.enter_context(_bound(host, port))
+        url = reachable(database_url) if database_url else embedded(stack, data)
+        node = stack.enter_context(Node.open(data, url))
+        if key := first_key(node):
+            typer.echo(f"Your first API key, shown this once: {key}")
+        server = Announced(node, data, listening)
+        stack.enter_context(Learners(data, url))
+        stack.enter_context(Ticker(node))
+        stack.callback(server.withdraw)
+        server.run(sockets=[listening])
+
+
+class Announced(Server):
+    """A server that tells local verbs where it is, for as long as it is there."""
+
+    def __init__(self, node: Node, directory: Path, listening: socket.socket) -> None:
+        host, port = listening.getsockname()[:2]
+        super().__init__(node, host=host, port=port)
+        self.config.timeout_graceful_shutdown = DRAIN_SECONDS_MAX
+        self.directory = directory
+        reached = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - not bound
+        self.live = Live(
+            pid=os.getpid(),
+            url=f"http://{f'[{reached}]' if ':' in reached else reached}:{port}",
+            token=secrets.token_urlsafe(32),
+            database_url=node.workspace.database_url,
+        )
+        self.config.app.state.local_token = self.live.token  # type: ignore[union-attr]
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """See `uvicorn.Server`."""
+        await super().startup(sockets)
+        if self.started:
+            self.live.write(self.directory)
+            typer.echo(f"Backstory serves {self.directory} at {self.live.url} (docs: /docs)")
+
+    def withdraw(self) -> None:
+        """Take the announcement back."""
+        (self.directory / "serve.json").unlink(missing_ok=True)
+
+
+def _bound(host: str, port: int) -> socket.socket:
+    """A listening socket, taken before anything else is started."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listening = socket.socket(family)
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listening.bind((host, port))
+    except OSError as error:
+        listening.close()
+        raise PortTaken(
+            f"cannot listen on {host}:{port} ({error.strerror}); choose another with --port"
+        ) from None
+    return listening
+
+
+def _end(number: int, _: FrameType | None) -> None:
+    """Unwind what was started; the server hands the signal on after its last answer."""
+    signal.signal(number, signal.SIG_IGN)
+    raise SystemExit(0)
