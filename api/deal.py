@@ -18,7 +18,6 @@ router = doors("deals")
 
 accept(router, "/{id}/open", OpenDeal)
 accept(router, "/{id}/link", LinkDeal)
-accept(router, "/{id}/link", LinkDeal)
 accept(router, "/{id}/change-stage", ChangeDealStage)
 accept(router, "/{id}/change-amount", ChangeDealAmount)
 accept(router, "/{id}/change-close-date", ChangeDealCloseDate)

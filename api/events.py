@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, Iterator
 from contextlib import contextmanager
 from itertools import islice
 from typing import TYPE_CHECKING, Annotated, Any
@@ -129,7 +129,7 @@ async def _lines(
     *,
     follow: bool,
     personal: bool,
-) -> AsyncIterator[bytes]:
+) -> AsyncGenerator[bytes]:
     """Pages of lines up to the end of the log, and then, when following, whenever it grows."""
     log, left = node.workspace.log, limit
     with node.pulse.felt() as beat:

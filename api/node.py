@@ -25,6 +25,7 @@ class Node:
         self.api_keys = ApiKeys(workspace)
         self.writer = Writer(workspace.log)
         self.pulse = Pulse(workspace.log)
+        self._closed = False
 
     @classmethod
     def open(cls, directory: Path, database_url: str, name: str = "default") -> Node:
@@ -38,7 +39,10 @@ class Node:
         return self
 
     def close(self) -> None:
-        """Work off what waits, then let go of everything."""
+        """Work off what waits, then let go of everything; closed twice is closed."""
+        if self._closed:
+            return
+        self._closed = True
         self.pulse.close()
         self.writer.close()
         self.workspace.close()

@@ -5,7 +5,7 @@ It prints its port once it listens.
 
 from __future__ import annotations
 
-import asyncio
+import socket
 import sys
 from pathlib import Path
 
@@ -13,14 +13,13 @@ from api.app import Server
 from api.node import Node
 
 
-async def main(directory: Path, database_url: str) -> None:
-    server = Server(Node.open(directory, database_url).start(), port=0)
-    serving = asyncio.create_task(server.serve())
-    while not server.started:
-        await asyncio.sleep(0.01)
-    print(server.servers[0].sockets[0].getsockname()[1], flush=True)  # noqa: T201
-    await serving
+def main(directory: Path, database_url: str) -> None:
+    with socket.socket() as listening, Node.open(directory, database_url) as node:
+        listening.bind(("127.0.0.1", 0))
+        listening.listen()
+        print(listening.getsockname()[1], flush=True)  # noqa: T201
+        Server(node).run(sockets=[listening])
 
 
 if __name__ == "__main__":
-    asyncio.run(main(Path(sys.argv[1]), sys.argv[2]))
+    main(Path(sys.argv[1]), sys.argv[2])

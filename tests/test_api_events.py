@@ -172,8 +172,7 @@ def test_who_follows_hears_at_once_and_until_the_server_ends(tmp_path: Path, dat
 
         def follow() -> None:
             with http.stream("GET", "/events", params={"follow": True}) as reply:
-                for line in reply.iter_lines():
-                    heard.append((time.monotonic(), json.loads(line)))
+                heard.extend((time.monotonic(), json.loads(line)) for line in reply.iter_lines())
 
         follower = threading.Thread(target=follow)
         follower.start()
