@@ -161,12 +161,12 @@ def customers(count: int, days: int, *, seed: int = 1) -> Iterator[Happening]:
         yield tick(now)
 
 
-def as_new(happenings: Iterable[Happening]) -> Iterator[NewEvent]:
+def as_new(happenings: Iterable[Happening], chapter: str = "") -> Iterator[NewEvent]:
     """Events on their way into a log, with ids that are the same every time."""
     versions: dict[UUID, int] = {}
     for number, (stream_id, event, moment) in enumerate(happenings, start=1):
         version = versions[stream_id] = versions.get(stream_id, 0) + 1
-        event_id = uuid5(SPACE, f"event {number}")
+        event_id = uuid5(SPACE, f"event {chapter}{number}")
         yield NewEvent(event_id, stream_id, version, moment, OWNER, event_id, None, event)
 
 
