@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import socket
+import threading
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Self
 
 import httpx
 
-from api.app import create_app
+from api.app import Server, create_app
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from uuid import UUID
 
     from api.node import Node
@@ -52,3 +56,20 @@ class Client:
     def __exit__(self, *_: object) -> None:
         self._runner.run(self._http.aclose())
         self._runner.close()
+
+
+@contextmanager
+def listening(node: Node) -> Iterator[str]:
+    """A real server for a node, in this process; yields its address."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen()
+        server = Server(node)
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+        finally:
+            node.pulse.stop()
+            server.should_exit = True
+            thread.join()

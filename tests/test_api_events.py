@@ -20,7 +20,7 @@ from api.auth import ApiKeys
 from api.node import Node
 from commands.lead import CaptureLead, QualifyLead
 from eventstore.workspace import Workspace
-from tests.doors import Client
+from tests.doors import Client, listening
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -202,6 +202,27 @@ def test_a_silent_line_shows_that_it_is_open_and_is_let_go(
 
     assert ann._runner.run(listen()) == [b"\n"] * 3
     assert not node.pulse._beats
+
+
+def test_who_hangs_up_is_forgotten(node: Node):
+    key = node.api_keys.create(ANN)
+    params = {"follow": True}
+    headers = {"Authorization": f"Bearer {key}"}
+    with listening(node) as address:
+        with httpx.stream("GET", f"{address}/events", params=params, headers=headers):
+            wait_until(lambda: len(node.pulse._beats) == 1)
+        wait_until(lambda: not node.pulse._beats)
+
+
+def test_a_server_closes_its_node_after_its_last_answer(node: Node):
+    key = node.api_keys.create(ANN)
+    with listening(node) as address:
+        reply = httpx.post(
+            f"{address}/leads", json=LEAD, headers={"Authorization": f"Bearer {key}"}
+        )
+    assert reply.status_code == 201
+    with pytest.raises(Exception, match="closed"):
+        node.workspace.log.last_position()
 
 
 def wait_until(true: Any, seconds: float = 10) -> None:
