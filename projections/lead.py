@@ -1,0 +1,114 @@
+"""What readers see of leads."""
+
+from domain.lead import (
+    Lead,
+    LeadAssigned,
+    LeadCaptured,
+    LeadConverted,
+    LeadCustomFieldsSet,
+    LeadDisqualified,
+    LeadEngaged,
+    LeadQualified,
+    LeadRecycled,
+)
+from projections.base import Dimension, FactTable, assign, envelope, field, row, state
+
+lead = Dimension(
+    "lead",
+    of=Lead,
+    on={
+        LeadCaptured: assign(
+            status="open", source=field, campaign_id=field, company=field, title=field,
+            country=field, email_kind=field, has_phone=field, engagements=0,
+            captured_at=envelope.effective_at, custom=field,
+            name=field, email=field, phone=field, custom_personal=field,
+        ),
+        LeadAssigned: assign(owner=field),
+        LeadEngaged: assign(engagements=field),
+        LeadQualified: assign(
+            status="qualified", budget=field, authority=field, need=field, timeline=field,
+            evidence=field,
+        ),
+        LeadDisqualified: assign(status="disqualified", reason=field),
+        LeadRecycled: assign(
+            status="open", reason=None, budget=None, authority=None, need=None, timeline=None,
+            evidence=None,
+        ),
+        LeadConverted: assign(
+            status="converted", customer_id=field, contact_id=field, deal_id=field
+        ),
+        LeadCustomFieldsSet: assign(custom=field, custom_personal=field),
+    },
+    description="Leads: who showed interest, and what became of it.",
+    columns={
+        "status": "open, qualified, disqualified or converted.",
+        "owner": "The user responsible for the lead.",
+        "source": "Where the lead came from.",
+        "campaign_id": "The campaign that brought the lead.",
+        "company": "The company the lead works for.",
+        "title": "The lead's position there.",
+        "country": "Country of the lead, ISO 3166-1 alpha-2.",
+        "email_kind": "Whether the e-mail address is one of a business, a free one, or none.",
+        "has_phone": "Whether a telephone number is known.",
+        "engagements": "How often the lead showed interest after it was captured.",
+        "budget": "BANT: is there money? 0 to 5.",
+        "authority": "BANT: can the lead decide? 0 to 5.",
+        "need": "BANT: is there a need? 0 to 5.",
+        "timeline": "BANT: is it soon? 0 to 5.",
+        "reason": "Why the lead was disqualified.",
+        "customer_id": "The customer the lead became.",
+        "contact_id": "The contact the lead became.",
+        "deal_id": "The deal that was opened with the conversion.",
+        "captured_at": "When the lead was captured.",
+        "custom": "Custom fields, as one object.",
+        "name": "Name of the person.",
+        "email": "E-mail address of the person.",
+        "phone": "Telephone number of the person.",
+        "evidence": "What the judgement of budget, authority, need and timeline rests on.",
+        "custom_personal": "Personal custom fields, as one object.",
+    },
+)
+
+engagement = FactTable(
+    "engagement",
+    of=lead,
+    on={
+        LeadEngaged: row(
+            kind=field, engagement_number=field.engagements, lead_owner=state.owner,
+            lead_source=state.source, note=field,
+        ),
+    },
+    description="What leads did that shows interest.",
+    columns={
+        "kind": "What the lead did, such as email_opened or form_submitted.",
+        "engagement_number": "1 for the lead's first engagement, and so on.",
+        "lead_owner": "The user responsible for the lead then.",
+        "lead_source": "Where the lead came from.",
+        "note": "What was noted about it.",
+    },
+)
+
+lead_status_change = FactTable(
+    "lead_status_change",
+    of=lead,
+    on={
+        LeadCaptured: row(to_status=state.status, lead_owner=state.owner, lead_source=state.source),
+        LeadQualified: row(to_status=state.status, lead_owner=state.owner, lead_source=state.source),
+        LeadDisqualified: row(
+            to_status=state.status, lead_owner=state.owner, lead_source=state.source, reason=field,
+            note=field,
+        ),
+        LeadRecycled: row(
+            to_status=state.status, lead_owner=state.owner, lead_source=state.source, reason=field
+        ),
+        LeadConverted: row(to_status=state.status, lead_owner=state.owner, lead_source=state.source),
+    },
+    description="Steps of leads from one status to the next.",
+    columns={
+        "to_status": "The status the lead took.",
+        "lead_owner": "The user responsible for the lead then.",
+        "lead_source": "Where the lead came from.",
+        "reason": "Why the lead was given up, or taken up again.",
+        "note": "What was noted about it.",
+    },
+)

@@ -1,0 +1,184 @@
+"""The read database: DuckDB, one instance in a process, asked from any thread."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping, Sequence
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import duckdb
+import polars as pl
+
+from readmodels.answer import frame
+from readmodels.digest import digest, fingerprints
+from readmodels.guard import check
+from readmodels.schema import Table, quoted, text
+from readmodels.views import POSITION_AT, CustomField, view_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from duckdb import DuckDBPyConnection
+
+PERSONAL = "personal"
+"""Name, in SQL, of the file with the personal columns."""
+
+SECONDS_MAX = 30.0
+"""How long a statement of a reader may take."""
+
+SQL_FILES: tuple[str, ...] = ()
+"""Files of macros in this folder, in the order they are loaded: macros may use earlier ones."""
+
+Parameters = Mapping[str, Any] | Sequence[Any] | None
+
+
+class QueryTimeout(Exception):
+    """The statement took longer than it may."""
+
+
+class PersonalNotHere(Exception):
+    """Personal columns are not kept here: this database was opened without keys."""
+
+
+class Database:
+    """Tables of a workspace as readers see them.
+
+    Each question is asked on a connection of its own, over one snapshot. No statement reaches
+    files, extensions or the network. Personal columns are at hand only where they are asked for.
+    """
+
+    def __init__(self, path: Path, personal: Path | None = None) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self.catalog = path.stem
+        self.has_personal = personal is not None
+        self._guard = threading.Lock()
+        self._tables: dict[str, list[Table]] = {}
+        self._root = duckdb.connect(
+            str(path),
+            config={"autoinstall_known_extensions": False, "autoload_known_extensions": False},
+        )
+        self._root.execute("SET GLOBAL TimeZone = 'UTC'")
+        if personal is not None:
+            self._root.execute(f"ATTACH {text(str(personal))} AS {PERSONAL}")
+        self._root.execute("SET GLOBAL python_enable_replacements = false")
+        self._root.execute("SET GLOBAL enable_external_access = false")
+
+    def connection(self) -> DuckDBPyConnection:
+        """A connection of its own to the same instance."""
+        with self._guard:
+            return self._root.cursor()
+
+    def show(self, tables: Sequence[Table], catalog: str | None = None) -> None:
+        """Make views and macros for the tables stored in one of the files."""
+        self._tables[catalog or self.catalog] = list(tables)
+        self.refresh()
+
+    def refresh(self) -> None:
+        """Make all views and macros anew: custom fields may have been declared."""
+        with self.connection() as connection:
+            declared = self._custom_fields(connection)
+            for catalog, tables in self._tables.items():
+                connection.begin()
+                connection.execute(f"USE {quoted(catalog)}")
+                for table in tables:
+                    for statement in view_of(catalog, table, declared).statements():
+                        connection.execute(statement)
+                if catalog == self.catalog:
+                    connection.execute(POSITION_AT.format(catalog=quoted(catalog)))
+                    for file in SQL_FILES:
+                        connection.execute((Path(__file__).parent / file).read_text())
+                connection.commit()
+
+    def _custom_fields(self, connection: DuckDBPyConnection) -> list[CustomField]:
+        if not any(table.name == "custom_field" for table in self._tables[self.catalog]):
+            return []
+        rows = connection.execute(
+            "SELECT aggregate, name, field_type, personal, meaning "
+            "FROM stored.custom_field_current WHERE field_type IS NOT NULL ORDER BY aggregate, name"
+        )
+        return [CustomField(*row) for row in rows.fetchall()]
+
+    def query(
+        self, sql: str, parameters: Parameters = None, *, personal: bool = False
+    ) -> pl.DataFrame:
+        """The answer to a question of ours."""
+        with self._asking(personal=personal) as connection:
+            return frame(connection.execute(sql, parameters))
+
+    def sql_as_of(
+        self,
+        sql: str,
+        *,
+        as_of: datetime | None = None,
+        known_at: int | datetime | None = None,
+        personal: bool = False,
+        seconds: float = SECONDS_MAX,
+    ) -> pl.DataFrame:
+        """The answer to a question of anybody's: one SELECT, which may look and not touch.
+
+        With a time, or a position, every table and report named in it is that of the moment.
+        """
+        catalogs = [self.catalog, PERSONAL] if personal else [self.catalog]
+        with self._asking(personal=personal) as connection:
+            if isinstance(known_at, datetime):
+                [(known_at,)] = connection.execute("SELECT position_at(?)", [known_at]).fetchall()
+            connection.execute("SET VARIABLE as_of = $1::TIMESTAMPTZ", [as_of])
+            connection.execute("SET VARIABLE known_at = $1::BIGINT", [known_at])
+            check(connection, sql, catalogs)
+            return _within(connection, sql, seconds)
+
+    @contextmanager
+    def _asking(self, *, personal: bool) -> Iterator[DuckDBPyConnection]:
+        if personal and not self.has_personal:
+            raise PersonalNotHere
+        with self.connection() as connection:
+            if personal:
+                path = f"{quoted(self.catalog)}.main,{PERSONAL}.main"
+                connection.execute(f"SET search_path = {text(path)}")
+            yield connection
+
+    def digests(self, *, values: bool = False) -> dict[str, str]:
+        """A digest of each table; see `readmodels.digest`."""
+        with self.connection() as connection:
+            return {
+                table.name: digest(connection, catalog, table, values=values)
+                for catalog, tables in self._tables.items()
+                for table in tables
+            }
+
+    def fingerprints(self, name: str, *, values: bool = False) -> pl.DataFrame:
+        """The rows of one table by their keys, each with a hash."""
+        with self.connection() as connection:
+            [(catalog, table)] = [
+                (catalog, table)
+                for catalog, tables in self._tables.items()
+                for table in tables
+                if table.name == name
+            ]
+            return fingerprints(connection, catalog, table, values=values)
+
+    def checkpoint(self) -> None:
+        """Bring what was committed from the write-ahead logs into the files."""
+        with self.connection() as connection:
+            for catalog in self._tables:
+                connection.execute(f"CHECKPOINT {quoted(catalog)}")
+
+    def close(self) -> None:
+        """Close the files; questions under way fail."""
+        with self._guard:
+            self._root.close()
+
+
+def _within(connection: DuckDBPyConnection, sql: str, seconds: float) -> pl.DataFrame:
+    """The answer, if it comes in time."""
+    alarm = threading.Timer(seconds, connection.interrupt)
+    alarm.start()
+    try:
+        return frame(connection.execute(sql))
+    except duckdb.InterruptException:
+        raise QueryTimeout(f"no answer within {seconds:g} seconds") from None
+    finally:
+        alarm.cancel()
