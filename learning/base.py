@@ -155,7 +155,9 @@ class Training:
         if label.asked_at is None:
             del self.memories[label.subject_id]
         for prediction in answered:
-            self.model.learn_one(orjson.loads(prediction.inputs), label.outcome)
+            # A case counts once, at however many points it is learned.
+            weight = 1.0 / len(answered)
+            self.model.learn_one(orjson.loads(prediction.inputs), label.outcome, weight)
         if answered:
             yield OutcomeLearned(
                 learner=self.learner.name,

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_left
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from river import linear_model, optim, preprocessing
@@ -31,8 +32,31 @@ CATEGORIES_MAX = 100
 NUMBER_MAX = 1e15
 """Numbers are cut off here, so that their squares stay numbers."""
 
+DIGITS = 9
+"""Log-odds are told to so many decimals."""
+
 DEVIATIONS_MAX = 4.0
 """A number further from its mean, in standard deviations, counts as this far."""
+
+
+@dataclass(slots=True)
+class Average:
+    """What an input gives on average: kept up as weights and rows come, never summed anew."""
+
+    rows: int = 0
+    total: float = 0.0
+    parts: dict[str, float] = field(default_factory=dict)
+
+    def add(self, token: str, part: float, before: float, after: float) -> None:
+        """A row had `part` of a token, whose weight went from `before` to `after`."""
+        seen = self.parts.get(token, 0.0)
+        self.total += (after - before) * seen + after * part
+        self.parts[token] = seen + part
+
+    @property
+    def share(self) -> float:
+        """The log-odds the input gives on average."""
+        return self.total / self.rows
 
 
 class BinnedLogisticRegression:
@@ -45,14 +69,14 @@ class BinnedLogisticRegression:
     >>> model = BinnedLogisticRegression()
     >>> for visits in range(600):
     ...     model.learn_one({"source": "web", "visits": visits % 20}, visits % 20 > 9)
-    >>> round(model.predict_proba_one({"source": "web", "visits": 15})[True], 2)
-    0.94
-    >>> sorted(model.explain_one({"source": "web", "visits": 15}))
-    ['intercept', 'source', 'visits']
+    >>> round(model.predict_proba_one({"source": "web", "visits": 15})[True], 1)
+    0.9
+    >>> model.explain_one({"source": "web", "visits": 15})["source"]
+    0.0
     """
 
     def __init__(
-        self, learning_rate: float = 0.15, epsilon: float = 1.0, intercept_lr: float = 0.01
+        self, learning_rate: float = 0.15, epsilon: float = 2.0, intercept_lr: float = 0.01
     ) -> None:
         self.learned = 0
         self._scaler = preprocessing.StandardScaler()
@@ -62,9 +86,10 @@ class BinnedLogisticRegression:
         self._edges: dict[str, list[float]] = {}
         self._unbinned: dict[str, list[float]] = {}
         self._categories: dict[str, dict[str, None]] = {}
+        self._averages: dict[str, Average] = {}
 
-    def learn_one(self, x: Mapping[str, Feature], y: bool) -> None:  # noqa: FBT001 - as in river
-        """Learn that `x` came out as `y`."""
+    def learn_one(self, x: Mapping[str, Feature], y: bool, w: float = 1.0) -> None:  # noqa: FBT001
+        """Learn that `x` came out as `y`; `w` is how much it counts."""
         for name in sorted(x):
             value = x[name]
             if isinstance(value, str):
@@ -73,8 +98,14 @@ class BinnedLogisticRegression:
                     known[value] = None
             elif _is_number(value):
                 self._take_in(name, _bounded(value))
-        encoded = {token: part for _, token, part in self._encoded(x)}
-        self._regression.learn_one(encoded, y)
+        encoded = list(self._encoded(x))
+        before = dict(self._regression.weights)
+        self._regression.learn_one({token: part for _, token, part in encoded}, y, w)
+        after = self._regression.weights
+        for name in x:
+            self._averages.setdefault(name, Average()).rows += 1
+        for name, token, part in encoded:
+            self._averages[name].add(token, part, before.get(token, 0.0), after.get(token, 0.0))
         self.learned += 1
 
     def predict_proba_one(self, x: Mapping[str, Feature]) -> dict[bool, float]:
@@ -85,13 +116,21 @@ class BinnedLogisticRegression:
     def explain_one(self, x: Mapping[str, Feature]) -> dict[str, float]:
         """The log-odds of True for `x`, by the input they come from, and the intercept.
 
-        They are not an account of the prediction but its very terms: see `chance_of`.
+        The intercept stands for the average of all that was learned, an input for what sets `x`
+        apart from it: one that is always the same gives 0. These are not an account of the
+        prediction but its very terms: see `chance_of`.
         """
         weights = self._regression.weights
-        shares = {INTERCEPT: float(self._regression.intercept)} | dict.fromkeys(sorted(x), 0.0)
+        shares = dict.fromkeys(sorted(x), 0.0)
         for name, token, part in self._encoded(x):
             shares[name] += weights.get(token, 0.0) * part
-        return shares
+        usual = {name: self._averages[name].share for name in shares if name in self._averages}
+        intercept = math.fsum([self._regression.intercept, *usual.values()])
+        return {INTERCEPT: round(intercept, DIGITS)} | {
+            # Adding 0 makes -0.0, which JSON would keep, a plain zero.
+            name: round(share - usual.get(name, 0.0), DIGITS) + 0.0
+            for name, share in shares.items()
+        }
 
     def _take_in(self, name: str, value: float) -> None:
         self._scaler.learn_one({name: value})  # type: ignore[no-untyped-call]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import subprocess
 import sys
@@ -11,7 +10,6 @@ import time
 from contextlib import contextmanager
 from functools import partial
 from itertools import islice
-from pathlib import Path
 from random import Random
 from typing import TYPE_CHECKING
 from uuid import UUID
@@ -406,22 +404,3 @@ def _further(workspace: Workspace, known: int) -> bool:
 def _all_said(workspace: Workspace) -> bool:
     last = workspace.log.last_position()
     return all(bookmark_of(workspace.log, learner()) == last for learner in LEARNERS)
-
-
-def test_the_process_ends_with_the_one_that_started_it(workspace: Workspace):
-    arguments = f"--data {workspace.directory} --database-url '{workspace.database_url}'"
-    script = f"{sys.executable} -m learning {arguments} --parent $$ >/dev/null 2>&1 & echo $!"
-    shell = subprocess.run(["/bin/sh", "-c", script], capture_output=True, check=True, text=True)
-    process = int(shell.stdout)
-    try:
-        wait_for(lambda: not _alive(process))
-    finally:
-        if _alive(process):
-            os.kill(process, signal.SIGKILL)
-
-
-def _alive(process: int) -> bool:
-    try:
-        return "Z" not in Path(f"/proc/{process}/stat").read_text().rpartition(")")[2]
-    except FileNotFoundError:
-        return False
