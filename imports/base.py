@@ -1,0 +1,210 @@
+"""The one way files become events: rows -> commands -> the group commit of the log.
+
+Every row has an id (from its business key) and a version (from its values). They stand in the
+envelope of all events it leads to, as causation and correlation: so the log itself tells which
+rows it has, in which version, and an import needs no books of its own. A row whose version is the
+last one the log has is skipped; a new one becomes its commands; one with another version becomes
+one decision that leads from what is true to what the row says now. Ids of commands follow from the
+version, so what is asked twice is done once, however an import ended.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from itertools import islice
+from typing import TYPE_CHECKING, TypeVar
+from uuid import UUID, uuid5
+
+from commands.custom_fields import DeclareCustomField
+from domain.custom_fields import custom_fields_id
+from domain.user import SYSTEM
+from eventstore.intent import Context
+from imports.change import Change, fixed_differences
+from imports.files import find, lookup_table
+from imports.flight import Flight
+from imports.past import Past, recorded, versions_of
+from imports.report import Errors, Progress, Summary, Tally
+from imports.rows import Rows
+from imports.source import Reading, settled
+from imports.values import Unreadable
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from pathlib import Path
+
+    from eventstore.log import Log
+    from imports.flight import Outcome, Writes
+    from imports.recipe import Recipe, Step
+    from imports.rows import Row
+
+T = TypeVar("T")
+
+IMPORTS = UUID("b3a3f6d2-9c55-5d0e-8f0e-2f6f0c9a4d37")
+"""Namespace of everything imports name; a recipe's own is `uuid5(IMPORTS, its name)`."""
+
+CHUNK_ROWS = 500
+
+
+class Import:
+    """One run of a recipe over files; with a `Rehearsal` as the writer, a dry run."""
+
+    def __init__(
+        self,
+        recipe: Recipe,
+        path: Path,
+        log: Log,
+        writer: Writes,
+        *,
+        actor: UUID = SYSTEM,
+        errors: Errors | None = None,
+        progress: Progress | None = None,
+    ) -> None:
+        self.recipe, self.log, self.writer, self.actor = recipe, log, writer, actor
+        self.errors = errors or Errors(None)
+        self.progress = progress or Progress()
+        self.summary = Summary(recipe.name)
+        self.namespace = uuid5(IMPORTS, recipe.name)
+        self.files = find(recipe, path)
+        lookups = {
+            name: lookup_table(recipe, lookup, self.files[lookup.file])
+            for name, lookup in recipe.lookup.items()
+        }
+        reading = Reading(recipe.format, lookups, self.namespace)
+        self._rows = [
+            Rows(recipe, step, reading, self.files[step.file] if step.file else None)
+            for step in recipe.step
+        ]
+        self._flight = Flight(writer, actor, self._landed)
+        self._now = datetime.now(UTC)
+        self._step: Step = recipe.step[0]
+        self._tally = Tally()
+
+    def run(self) -> Summary:
+        """Do it; what is not taken is in `errors`, the rest in the log when this returns."""
+        self._declare_custom_fields()
+        for rows in self._rows:
+            self._step, self._tally = rows.step, Tally()
+            self.summary.steps[rows.step.name] = self._tally
+            self.progress.begin(rows.step.name, rows.size)
+            for chunk in chunks(rows.read(self.progress.read), CHUNK_ROWS):
+                self._take(chunk)
+                self.progress.done(len(chunk))
+            self._flight.land_all()
+            self.progress.end()
+        self.summary.end()
+        return self.summary
+
+    def _declare_custom_fields(self) -> None:
+        at = settled(self.recipe.since, "moment")
+        for aggregate, fields in self.recipe.custom.items():
+            for name, field in fields.items():
+                command = DeclareCustomField(
+                    aggregate=aggregate,
+                    name=name,
+                    field_type=field.type,
+                    unit=field.unit,
+                    personal=field.personal,
+                    description=field.description,
+                )
+                id_ = uuid5(self.namespace, f"declare\x1f{command!r}")
+                context = Context(self.actor, id_, occurred_at=at, command_id=id_, once=True)
+                stream_id = custom_fields_id(aggregate)
+                self.writer.submit(stream_id, command.of, command.decide_in, context).result()
+
+    def _take(self, chunk: Sequence[Row]) -> None:
+        """Deal with some rows: they fail, are there already, or go to the writer."""
+        self._tally.rows += len(chunk)
+        past = versions_of(self.log, [row for row in chunk if not row.reasons])
+        done = self._done(chunk, past)
+        for row in chunk:
+            known = past.get(row.id, Past())
+            if row.reasons:
+                self._fail(row, row.reasons)
+            elif row.id in done:
+                self._tally.unchanged += 1
+                self._tally.skipped += done[row.id]
+            else:
+                try:
+                    if known.revision(row.version):
+                        self._ask_for_change(row, known)
+                    else:
+                        self._ask_for_new(row, known)
+                except Unreadable as error:
+                    self._fail(row, error.args)
+
+    def _done(self, chunk: Sequence[Row], past: Mapping[UUID, Past]) -> dict[UUID, int]:
+        """Rows of which every command was obeyed before, with how many those are."""
+        ids = {
+            row.id: [uuid5(id_, "0") for id_ in command_ids(row, past[row.id])]
+            for row in chunk
+            if row.id in past and past[row.id].versions[-1:] == (row.version,)
+        }
+        there = recorded(self.log, [id_ for row_ids in ids.values() for id_ in row_ids])
+        return {row_id: len(wanted) for row_id, wanted in ids.items() if there.issuperset(wanted)}
+
+    def _ask_for_new(self, row: Row, known: Past) -> None:
+        """Ask the commands of a new row, each at its own time."""
+        asked = [(one.at, one.command()) for one in row.asked if one.ask.new]
+        self._must_have_happened(*(at for at, _ in asked))
+        latest, answers = known.latest, []
+        for (at, command), id_ in zip(asked, command_ids(row, known), strict=True):
+            clipped = at is not None and latest is not None and at < latest
+            latest = max(filter(None, (at or self._now, latest)))
+            answers.append(self._flight.ask(row, command, at, id_, clipped=clipped))
+        self._flight.add(row, answers, known=False)
+
+    def _ask_for_change(self, row: Row, known: Past) -> None:
+        """Ask for what a row says now, as one decision at the latest time it names."""
+        changes = [(one.at, one.command()) for one in row.asked if one.ask.changed]
+        commands = tuple(command for _, command in changes)
+        for creating in (one for one in row.asked if one.ask.of.creates):
+            created = self.log.read_stream(row.stream_id)[0]
+            if differences := fixed_differences(creating, created, commands):
+                raise Unreadable(*differences)
+        at = max((at for at, _ in changes if at is not None), default=None)
+        self._must_have_happened(at)
+        remedies = {one.ask.if_refused: one.command() for one in row.asked if one.ask.if_refused}
+        change = Change(self._step.ask[0].of.of, commands, remedies)
+        clipped = at is not None and known.latest is not None and at < known.latest
+        [id_] = command_ids(row, known)
+        answer = self._flight.ask(row, change, at, id_, clipped=clipped)
+        self._flight.add(row, [answer], known=True)
+
+    def _must_have_happened(self, *moments: datetime | None) -> None:
+        for moment in filter(None, moments):
+            if moment > self._now:
+                raise Unreadable(f"{moment:%Y-%m-%d %H:%M} is yet to come; events have happened")
+
+    def _landed(self, outcome: Outcome) -> None:
+        """Count what became of a row."""
+        tally = self._tally
+        tally.commands += outcome.commands
+        tally.skipped += outcome.skipped
+        tally.events += outcome.events
+        tally.clipped += outcome.clipped
+        if outcome.reasons:
+            self._fail(outcome.row, outcome.reasons)
+        elif not outcome.events:
+            tally.unchanged += 1
+        elif outcome.known:
+            tally.changed += 1
+        else:
+            tally.imported += 1
+
+    def _fail(self, row: Row, reasons: Iterable[str]) -> None:
+        self._tally.failed += 1
+        step, line = self._step, row.line
+        self.errors.add(step.file, line.number, step.name, "; ".join(reasons), line.record)
+
+
+def command_ids(row: Row, known: Past) -> list[UUID]:
+    """The ids of the commands a row leads to in its version: of each, or of the one change."""
+    if revision := known.revision(row.version):
+        return [uuid5(row.version, str(revision))]
+    return [uuid5(row.version, f"0.{one.number}") for one in row.asked if one.ask.new]
+
+
+def chunks(items: Iterator[T], size: int) -> Iterator[list[T]]:
+    """Up to `size` items at a time."""
+    while chunk := list(islice(items, size)):
+        yield chunk

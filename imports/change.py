@@ -1,0 +1,85 @@
+"""A row that comes back with other values: from what is true to what the row says now."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from commands.base import Command, On
+from domain.base import HIDDEN, Event, Refusal, State
+from imports.source import settled
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+    from commands.base import World
+    from eventstore.envelope import RecordedEvent
+    from imports.rows import Asked
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """Several commands of one record as one decision: all of them, or none."""
+
+    of: type[State[Any]]
+    commands: tuple[Command[Any], ...]
+    remedies: Mapping[str, Command[Any]]
+    """What to ask first when the others are refused so, by the name of the refusal."""
+
+    def decide_in(self, world: World, state: State[Any], /) -> Iterator[Event | On]:
+        """Events of all commands, each decided on the state the ones before it lead to."""
+        try:
+            yield from list(in_turn(world, state, self.commands))
+        except Refusal as refusal:
+            remedy = self.remedies.get(type(refusal).__name__)
+            if remedy is None:
+                raise
+            try:
+                decided = list(in_turn(world, state, (remedy, *self.commands)))
+            except Refusal:
+                raise refusal from None
+            yield from decided
+
+
+def in_turn(
+    world: World, state: State[Any], commands: Iterable[Command[Any]]
+) -> Iterator[Event | On]:
+    """What commands lead to, one after the other."""
+    for command in commands:
+        now = state
+        for decided in command.decide_in(world, now):
+            event = decided if isinstance(decided, Event) else decided.event
+            if isinstance(decided, Event) or decided.stream_id == world.id:
+                state = state.evolve(event)
+            yield decided
+
+
+def fixed_differences(
+    asked: Asked, created: RecordedEvent, changes: Sequence[Command[Any]]
+) -> list[str]:
+    """What a row says otherwise than when its record was made, and no command can change."""
+    changeable = {name for command in changes for name in type(command).model_fields}
+    was = dict(created.event)
+    was["custom"] = was.get("custom", {}) | _visible(was.get("custom_personal"))
+    differences = [
+        f"{name} cannot change from {_said(was[name])} to {_said(value)}"
+        for name, value in asked.command().fields().items()
+        if name in asked.values and name in was and name not in changeable and was[name] != value
+    ]
+    return differences + _moved(asked, created)
+
+
+def _moved(asked: Asked, created: RecordedEvent) -> list[str]:
+    undated = settled(getattr(asked.ask.at, "default", None), "moment")
+    if asked.ask.at is None or asked.at == undated or created.occurred_at in {asked.at, undated}:
+        return []
+    was_at, is_at = (f"{at:%Y-%m-%d %H:%M}" for at in (created.occurred_at, asked.at))
+    return [f"it happened on {was_at}, which cannot become {is_at}"]
+
+
+def _visible(personal: Any) -> dict[str, Any]:
+    return {} if personal is None or personal is HIDDEN else personal
+
+
+def _said(value: Any) -> str:
+    return "nothing" if value is None else repr(str(value))

@@ -1,0 +1,98 @@
+"""CSV files: their rows as they stand there, and as they are meant."""
+
+from __future__ import annotations
+
+import csv
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TextIO
+
+from imports.recipe import RecipeInvalid
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+    from pathlib import Path
+
+    from imports.recipe import Lookup, Recipe
+    from imports.source import Cells
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One row of a file."""
+
+    number: int
+    """As a spreadsheet counts: the header is row 1."""
+    record: dict[str, str]
+    """As it stands there."""
+    cells: Cells
+    """Trimmed and corrected, columns that are needed only."""
+    problem: str = ""
+    """Why its cells cannot be told apart."""
+
+
+class Table:
+    """A CSV file, of which some columns are needed."""
+
+    def __init__(self, recipe: Recipe, path: Path, columns: Sequence[str]) -> None:
+        self.recipe, self.path = recipe, path
+        missing = frozenset(("", *recipe.missing))
+        self._columns = [
+            (column, missing, recipe.correct.get(column, {})) for column in dict.fromkeys(columns)
+        ]
+        with self._open() as file:
+            header = next(csv.reader(file, delimiter=recipe.delimiter), [])
+        if absent := [column for column, _, _ in self._columns if column not in header]:
+            raise RecipeInvalid(
+                f"{path.name} has no column {', '.join(absent)}; it has {', '.join(header)}"
+            )
+
+    def lines(self, tell: Callable[[int], None] = lambda _: None) -> Iterator[Line]:
+        """Every row; `tell` hears how many characters were read."""
+        with self._open() as file:
+            rows = csv.reader(_heard(file, tell), delimiter=self.recipe.delimiter)
+            header = next(rows)
+            for number, row in enumerate(rows, start=2):
+                record = dict(zip(header, row, strict=False))
+                if len(row) == len(header):
+                    yield Line(number, record, self._cells(record))
+                elif row:
+                    problem = f"the row has {len(row)} cells, the header {len(header)}"
+                    yield Line(number, record, {}, problem)
+
+    def _cells(self, record: dict[str, str]) -> Cells:
+        cells: dict[str, str | None] = {}
+        for column, missing, correct in self._columns:
+            text = record[column].strip()
+            cells[column] = None if text in missing else correct.get(text, text)
+        return cells
+
+    def _open(self) -> TextIO:
+        # What is not in this encoding comes through as surrogates, and is refused row by row.
+        return self.path.open(encoding=self.recipe.encoding, errors="surrogateescape", newline="")
+
+
+def find(recipe: Recipe, path: Path) -> dict[str, Path]:
+    """The files of a recipe in a folder; `path` may be the file, where it takes only one."""
+    if path.is_file():
+        if len(recipe.files) != 1:
+            raise RecipeInvalid(
+                f"{recipe.name} takes {len(recipe.files)} files; name the folder they are in"
+            )
+        return {recipe.files[0]: path}
+    found = {name: path / name for name in recipe.files}
+    if absent := [name for name, file in found.items() if not file.is_file()]:
+        raise RecipeInvalid(f"there is no {', '.join(absent)} in {path}")
+    return found
+
+
+def lookup_table(recipe: Recipe, lookup: Lookup, path: Path) -> dict[str, str | None]:
+    """What a file gives for each key."""
+    lines = Table(recipe, path, (lookup.key, lookup.value)).lines()
+    found = ((line.cells.get(lookup.key), line.cells.get(lookup.value)) for line in lines)
+    return {key: value for key, value in found if key is not None}
+
+
+def _heard(file: TextIO, tell: Callable[[int], None]) -> Iterator[str]:
+    for line in file:
+        tell(len(line))
+        yield line

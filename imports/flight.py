@@ -1,0 +1,123 @@
+"""Commands under way: many at once, as many as the writer can take, answers in order."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+from domain.base import Refusal, State
+from eventstore.errors import OccurredInTheFuture, Overloaded
+from eventstore.intent import Context
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+    from concurrent.futures import Future
+    from datetime import datetime
+    from uuid import UUID
+
+    from commands.base import Command
+    from eventstore.intent import Receipt
+    from imports.change import Change
+    from imports.rows import Row
+
+IN_FLIGHT_MAX = 2_000
+FULL_SECONDS = 0.01
+
+
+class Writes(Protocol):
+    """The group commit writer, or what stands in for it in a rehearsal."""
+
+    def submit(
+        self,
+        stream_id: UUID,
+        of: type[State[Any]],
+        decide: Callable[[Any, Any], Iterable[Any]],
+        context: Context,
+    ) -> Future[Receipt]:
+        """Queue a decision on a stream."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a command of a row came to; later, when `future` is done."""
+
+    verb: str
+    future: Future[Receipt]
+    clipped: bool
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What became of a row."""
+
+    row: Row
+    known: bool
+    """Whether it was imported before, in another version."""
+    reasons: list[str]
+    commands: int = 0
+    skipped: int = 0
+    events: int = 0
+    clipped: int = 0
+
+
+class Flight:
+    """Rows whose commands were handed to the writer and not answered yet."""
+
+    def __init__(self, writer: Writes, actor: UUID, landed: Callable[[Outcome], None]) -> None:
+        self.writer, self.actor, self.landed = writer, actor, landed
+        self._rows: deque[tuple[Row, bool, Sequence[Answer]]] = deque()
+        self._commands = 0
+
+    def ask(
+        self,
+        row: Row,
+        command: Command[Any] | Change,
+        at: datetime | None,
+        id_: UUID,
+        *,
+        clipped: bool,
+    ) -> Answer:
+        """Hand a command to the writer; when its queue is full, wait."""
+        context = Context(
+            actor=self.actor,
+            correlation_id=row.version,
+            causation_id=row.id,
+            occurred_at=at,
+            command_id=id_,
+            once=True,
+        )
+        while True:
+            future = self.writer.submit(row.stream_id, command.of, command.decide_in, context)
+            if not (future.done() and isinstance(future.exception(), Overloaded)):
+                return Answer(type(command).__name__, future, clipped)
+            time.sleep(FULL_SECONDS)
+
+    def add(self, row: Row, answers: Sequence[Answer], *, known: bool) -> None:
+        """Keep a row until its answers are there; with too many under way, land the oldest."""
+        self._rows.append((row, known, answers))
+        self._commands += len(answers)
+        while self._commands > IN_FLIGHT_MAX:
+            self._land()
+
+    def land_all(self) -> None:
+        """Wait for every answer."""
+        while self._rows:
+            self._land()
+
+    def _land(self) -> None:
+        row, known, answers = self._rows.popleft()
+        self._commands -= len(answers)
+        outcome = Outcome(row, known, [])
+        for answer in answers:
+            try:
+                events = answer.future.result().events
+            except (Refusal, OccurredInTheFuture) as refusal:
+                outcome.reasons.append(f"{answer.verb}: {refusal}")
+                continue
+            outcome.events += events
+            outcome.commands += bool(events)
+            outcome.skipped += not events
+            outcome.clipped += answer.clipped and bool(events)
+        self.landed(outcome)

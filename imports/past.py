@@ -1,0 +1,73 @@
+"""What the log holds of rows that were imported before."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import datetime
+    from uuid import UUID
+
+    from eventstore.log import Log
+    from imports.rows import Row
+
+# LATERAL: one look into the index per record, however little the planner knows of the table.
+VERSIONS = """
+SELECT row_id, latest, coalesce(versions, '{}') AS versions
+FROM unnest(%s::uuid[], %s::uuid[]) AS wanted(stream_id, row_id)
+CROSS JOIN LATERAL (
+    SELECT max(occurred_at) AS latest,
+        array_agg(correlation_id ORDER BY originator_version)
+            FILTER (WHERE causation_id = row_id) AS versions
+    FROM log_events WHERE originator_id = stream_id
+) AS found
+WHERE latest IS NOT NULL
+"""
+RECORDED = "SELECT event_id FROM log_events WHERE event_id = ANY(%s)"
+
+
+@dataclass(frozen=True, slots=True)
+class Past:
+    """A row and its record, as the log knows them."""
+
+    latest: datetime | None = None
+    """When the record's latest event happened."""
+    versions: tuple[UUID, ...] = ()
+    """The versions in which the row was imported, oldest first."""
+
+    def revision(self, version: UUID) -> int:
+        """Which change of its record a version of the row is; 0: it makes the record."""
+        known = len(self.versions)
+        return known - 1 if known and self.versions[-1] == version else known
+
+
+def versions_of(log: Log, rows: Sequence[Row]) -> dict[UUID, Past]:
+    """What the log knows of rows, by their ids; rows whose records it has not are left out."""
+    ids = [row.stream_id for row in rows], [row.id for row in rows]
+    with log.cursor() as cursor:
+        # Planned anew each time: a plan made while the table was small would scan it for ever.
+        cursor.execute(VERSIONS, ids, prepare=False)
+        return {
+            row["row_id"]: Past(row["latest"], tuple(_runs(row["versions"])))
+            for row in cursor.fetchall()
+        }
+
+
+def recorded(log: Log, event_ids: Sequence[UUID]) -> set[UUID]:
+    """Which of these events the log has."""
+    if not event_ids:
+        return set()
+    with log.cursor() as cursor:
+        cursor.execute(RECORDED, (list(event_ids),), prepare=False)
+        return {row["event_id"] for row in cursor.fetchall()}
+
+
+def _runs(versions: Sequence[UUID]) -> list[UUID]:
+    """Versions without immediate repetition: A A B A -> A B A."""
+    return [
+        version
+        for number, version in enumerate(versions)
+        if not number or versions[number - 1] != version
+    ]

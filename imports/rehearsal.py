@@ -1,0 +1,114 @@
+"""A writer for rehearsals: it decides as the real one would, and stores nothing."""
+
+from __future__ import annotations
+
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, TypeVar, cast
+from uuid import UUID, uuid5
+
+from domain.base import Event, State, fold
+from eventstore.intent import Receipt
+from eventstore.reservations import AlreadyHeld
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from eventstore.intent import Addressed, Context
+    from eventstore.log import Log
+
+HOLDER = "SELECT stream_id FROM reservation WHERE hash = %s AND freed_position IS NULL"
+
+R = TypeVar("R", bound=State[Any])
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """What one decision may look at (commands.base.World)."""
+
+    rehearsal: Rehearsal
+    id: UUID
+    context: Context
+
+    @property
+    def actor(self) -> UUID:
+        """The user who asks."""
+        return self.context.actor
+
+    def load(self, of: type[R], stream_id: UUID) -> R:
+        """The state of a stream, with what this rehearsal added."""
+        return cast("R", self.rehearsal.state(of, stream_id))
+
+    def holder(self, kind: str, value: str) -> UUID | None:
+        """The stream that holds a reservation."""
+        return self.rehearsal.holder(kind, value)
+
+    def new_id(self, purpose: str) -> UUID:
+        """The id the writer would derive."""
+        return uuid5(self.context.command_id, purpose)
+
+
+@dataclass
+class Rehearsal:
+    """The log as it is, and in memory what an import would add."""
+
+    log: Log
+    states: dict[UUID, State[Any]] = field(default_factory=dict)
+    holders: dict[tuple[str, str], UUID | None] = field(default_factory=dict)
+
+    def submit(
+        self,
+        stream_id: UUID,
+        of: type[State[Any]],
+        decide: Callable[[Any, Any], Iterable[Event | Addressed]],
+        context: Context,
+    ) -> Future[Receipt]:
+        """Decide at once; the future is done."""
+        done: Future[Receipt] = Future()
+        stage = Stage(self, stream_id, context)
+        try:
+            decided = list(decide(stage, self.state(of, stream_id)))
+            self._take_in(stream_id, decided)
+        except Exception as error:  # noqa: BLE001 - whatever it is, it is the answer
+            done.set_exception(error)
+        else:
+            done.set_result(Receipt(stream_id, 0, 0, len(decided)))
+        return done
+
+    def state(self, of: type[State[Any]], stream_id: UUID) -> State[Any]:
+        """The state of a stream."""
+        if stream_id not in self.states:
+            events = self.log.read_stream(stream_id)
+            self.states[stream_id] = fold(of(), (recorded.event for recorded in events))
+        return self.states[stream_id]
+
+    def holder(self, kind: str, value: str) -> UUID | None:
+        """The stream that holds a reservation."""
+        if (kind, value) not in self.holders:
+            self.holders[kind, value] = self._holder_in_the_log(kind, value)
+        return self.holders[kind, value]
+
+    def _holder_in_the_log(self, kind: str, value: str) -> UUID | None:
+        if self.log.keys is None:
+            raise RuntimeError("reservations need the workspace's keys")
+        with self.log.cursor() as cursor:
+            cursor.execute(HOLDER, (self.log.keys.keyed_hash(kind, value),))
+            found = cursor.fetchone()
+        return found["stream_id"] if found else None
+
+    def _take_in(self, own: UUID, decided: Iterable[Event | Addressed]) -> None:
+        changed: dict[UUID, State[Any]] = {}
+        held: dict[tuple[str, str], UUID | None] = {}
+        for item in decided:
+            stream_id, event = (
+                (own, item) if isinstance(item, Event) else (item.stream_id, item.event)
+            )
+            before = changed.get(stream_id) or self.state(self.log.state_of(event), stream_id)
+            after = changed[stream_id] = before.evolve(event)
+            held |= dict.fromkeys(set(before.holds()) - set(after.holds()))
+            for kind, value in set(after.holds()) - set(before.holds()):
+                if self.holder(kind, value) not in {None, stream_id}:
+                    raise AlreadyHeld(kind=kind)
+                held[kind, value] = stream_id
+        self.states |= changed
+        self.holders |= held

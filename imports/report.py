@@ -1,0 +1,133 @@
+"""What an import did: counts, and the rows it could not take."""
+
+from __future__ import annotations
+
+import csv
+import json
+import time
+from dataclasses import dataclass, field, fields
+from typing import TYPE_CHECKING, Any, Self, TextIO
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+    from types import TracebackType
+
+
+@dataclass(slots=True)
+class Tally:
+    """Counts of one step, or of all."""
+
+    rows: int = 0
+    imported: int = 0
+    changed: int = 0
+    unchanged: int = 0
+    """Rows of which everything was there already."""
+    failed: int = 0
+    commands: int = 0
+    """Commands that did something."""
+    skipped: int = 0
+    """Commands that had been obeyed before, or wished for what was true already."""
+    events: int = 0
+    clipped: int = 0
+    """Events dated before one that their record has already: they take effect only after it."""
+
+    def __add__(self, other: Tally) -> Tally:
+        return Tally(*(getattr(self, f.name) + getattr(other, f.name) for f in fields(Tally)))
+
+
+@dataclass
+class Summary:
+    """What an import did, in all and step by step."""
+
+    recipe: str
+    steps: dict[str, Tally] = field(default_factory=dict)
+    errors_file: str | None = None
+    seconds: float = 0.0
+    _began: float = field(default_factory=time.perf_counter, repr=False)
+
+    @property
+    def total(self) -> Tally:
+        """The sum of all steps."""
+        return sum(self.steps.values(), Tally())
+
+    @property
+    def rows_per_second(self) -> float:
+        """How fast it went, from beginning to end."""
+        return round(self.total.rows / self.seconds, 1) if self.seconds else 0.0
+
+    def end(self) -> None:
+        """Stop the clock."""
+        self.seconds = round(time.perf_counter() - self._began, 3)
+
+    def as_dict(self) -> dict[str, Any]:
+        """All of it, for programs."""
+        return {
+            "recipe": self.recipe,
+            **_counts(self.total),
+            "seconds": self.seconds,
+            "rows_per_second": self.rows_per_second,
+            "errors_file": self.errors_file,
+            "steps": {name: _counts(tally) for name, tally in self.steps.items()},
+        }
+
+
+def _counts(tally: Tally) -> dict[str, int]:
+    return {f.name: getattr(tally, f.name) for f in fields(Tally)}
+
+
+class Errors:
+    """A CSV file of the rows that were not taken, or not whole; made when there is one."""
+
+    HEADER = ("file", "row", "step", "reason", "record")
+
+    def __init__(self, path: Path | None) -> None:
+        self.path = path
+        self.count = 0
+        self._file: TextIO | None = None
+
+    def add(
+        self, file: str | None, row: int, step: str, reason: str, record: Mapping[str, str]
+    ) -> None:
+        """Note why a row was not taken, with the row as it stands in its file."""
+        self.count += 1
+        if self.path is None:
+            return
+        if self._file is None:
+            self._file = self.path.open(
+                "w", encoding="utf-8", errors="backslashreplace", newline=""
+            )
+            csv.writer(self._file).writerow(self.HEADER)
+        text = json.dumps(record, ensure_ascii=False)
+        csv.writer(self._file).writerow((file or "", row, step, reason, text))
+
+    def __enter__(self) -> Self:
+        if self.path is not None:
+            self.path.unlink(missing_ok=True)
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._file is not None:
+            self._file.close()
+            self._file = None
+
+
+class Progress:
+    """Hears how an import gets on; this one keeps it to itself."""
+
+    def begin(self, step: str, characters: int) -> None:
+        """A step began, on a file of that size."""
+
+    def read(self, characters: int) -> None:
+        """So much more was read."""
+
+    def done(self, rows: int) -> None:
+        """So many more rows were dealt with."""
+
+    def end(self) -> None:
+        """The step ended."""

@@ -1,0 +1,193 @@
+"""The rows of a step: converted, and known by an id and a version.
+
+The id of a row follows from its business key, the version from the values it leads to. So a row
+that was imported before is found again, and a change in it is noticed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, get_type_hints
+from uuid import UUID, uuid5
+
+from pydantic import ValidationError
+
+from domain.values import NIL
+from imports.files import Line, Table
+from imports.source import columns_of, kind_of, settled
+from imports.values import Unreadable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from datetime import datetime
+    from pathlib import Path
+
+    from commands.base import Command
+    from imports.recipe import Ask, Condition, Recipe, Step
+    from imports.source import Cells, Read, Reading
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A command as a row asks it, not yet validated."""
+
+    ask: Ask
+    number: int
+    at: datetime | None
+    values: dict[str, Any]
+
+    def command(self) -> Command[Any]:
+        """The command; raises `Unreadable` with every reason why it is none."""
+        try:
+            return self.ask.of(**self.values)
+        except ValidationError as error:
+            raise Unreadable("; ".join(map(_told, error.errors()))) from None
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A row, and the commands it leads to; or the reasons why it leads to none."""
+
+    line: Line
+    stream_id: UUID
+    id: UUID
+    version: UUID
+    asked: tuple[Asked, ...]
+    reasons: tuple[str, ...] = ()
+
+
+class Rows:
+    """The rows of one step."""
+
+    def __init__(self, recipe: Recipe, step: Step, reading: Reading, path: Path | None) -> None:
+        self.step, self.reading = step, reading
+        self.asks = [AskOfRow(recipe, ask, n, reading) for n, ask in enumerate(step.ask)]
+        needed = [column for ask in self.asks for column in ask.columns]
+        if step.file:
+            needed += [step.key, *step.when]
+        if step.after:
+            needed.append(step.after)
+        self.table = Table(recipe, path, needed) if path else None
+        self.size = path.stat().st_size if path else 0
+        self._seen: dict[int, UUID] = {}
+
+    def read(self, tell: Callable[[int], None]) -> Iterator[Row]:
+        """Every row that the step is about; `tell` hears how many characters were read."""
+        if self.table is None:
+            yield self._row(Line(1, {}, {}), self.step.key)
+            return
+        lines = self.table.lines(tell)
+        for line in _parents_first(lines, self.step) if self.step.after else lines:
+            if line.problem:
+                yield Row(line, NIL, NIL, NIL, (), (line.problem,))
+            elif holds(self.step.when, line.cells):
+                yield self._row(line, line.cells[self.step.key])
+
+    def _row(self, line: Line, key: str | None) -> Row:
+        reasons: list[str] = [] if key else [f"{self.step.key} is missing: it names the row"]
+        asked = tuple(
+            ask.of(line.cells, reasons) for ask in self.asks if holds(ask.ask.when, line.cells)
+        )
+        stream_id = self.reading.id_of(self.step.record, key or "")
+        row_id = uuid5(self.reading.namespace, f"row of {self.step.name}\x1f{key}")
+        version = uuid5(row_id, _digest(asked))
+        if self._seen.setdefault(row_id.int & 0xFFFF_FFFF_FFFF_FFFF, version) != version:
+            reasons.append(f"{self.step.key} {key!r} stands in this file before, with other values")
+        return Row(line, stream_id, row_id, version, asked, tuple(reasons))
+
+
+class AskOfRow:
+    """One command of a step, ready to be filled in from cells."""
+
+    def __init__(self, recipe: Recipe, ask: Ask, number: int, reading: Reading) -> None:
+        self.ask, self.number = ask, number
+        hints = get_type_hints(ask.of, include_extras=True)
+        declared = recipe.custom.get(ask.aggregate, {})
+        custom = ask.custom
+        if custom is None:
+            custom = {name: field.source for name, field in declared.items()}
+        if not ask.customized:
+            custom = {}
+        self._fields = [
+            (name, reading.reader(source, kind_of(hints[name])))
+            for name, source in ask.fields.items()
+        ]
+        self._custom = [
+            (name, reading.reader(source, declared[name].type)) for name, source in custom.items()
+        ]
+        self._at = None if ask.at is None else reading.reader(ask.at, "moment")
+        self._since = settled(recipe.since, "moment") if ask.of.creates else None
+        sources = [*ask.fields.values(), *custom.values(), *([ask.at] if ask.at else [])]
+        self.columns = [*ask.when, *(column for s in sources for column in columns_of(s))]
+
+    def of(self, cells: Cells, reasons: list[str]) -> Asked:
+        """The command as a row asks it; what cannot be read is added to `reasons`."""
+        values = _read(self._fields, cells, reasons)
+        if self._custom:
+            values["custom"] = _read(self._custom, cells, reasons)
+        at = self._since
+        if self._at is not None:
+            at = _read([("at", self._at)], cells, reasons)["at"]
+            if at is None and not reasons:
+                reasons.append(f"{self.ask.command} has no date")
+        return Asked(self.ask, self.number, at, values)
+
+
+def holds(when: Mapping[str, Condition], cells: Cells) -> bool:
+    """Whether the conditions of a step or a command hold for a row."""
+    for column, condition in when.items():
+        value = cells[column]
+        if condition is True or condition is False:
+            if (value is not None) != condition:
+                return False
+        elif value not in condition:
+            return False
+    return True
+
+
+def _read(fields: Sequence[tuple[str, Read]], cells: Cells, reasons: list[str]) -> dict[str, Any]:
+    values: dict[str, Any] = {}
+    for name, read in fields:
+        try:
+            values[name] = read(cells)
+        except Unreadable as error:
+            values[name] = None
+            if str(error) not in reasons:
+                reasons.append(str(error))
+    return values
+
+
+def _digest(asked: Sequence[Asked]) -> str:
+    meant = [(one.number, one.at, one.values) for one in asked if not one.ask.if_refused]
+    return hashlib.sha256(repr(meant).encode(errors="surrogatepass")).hexdigest()
+
+
+def _told(error: Any) -> str:
+    if error["input"] is None:
+        return f"{error['loc'][0]} has no value"
+    return f"{'.'.join(map(str, error['loc']))}: {error['msg']}"
+
+
+def _parents_first(lines: Iterator[Line], step: Step) -> Iterator[Line]:
+    """The rows in an order where a row comes after the one it names in the column `after`."""
+    done: set[str | None] = {None}
+    waiting: list[Line] = []
+    for line in lines:
+        if line.problem or line.cells[step.after or ""] in done:
+            done.add(line.cells.get(step.key))
+            yield line
+        else:
+            waiting.append(line)
+    moved = True
+    while waiting and moved:
+        moved, again = False, []
+        for line in waiting:
+            if line.cells[step.after or ""] in done:
+                done.add(line.cells[step.key])
+                moved = True
+                yield line
+            else:
+                again.append(line)
+        waiting = again
+    yield from waiting  # they name what is not in the file, or each other
