@@ -56,8 +56,15 @@ class Decision:
         return self.batch.reservations.holder(kind, value)
 
     def new_id(self, purpose: str) -> UUID:
-        """An id derived from the command."""
-        return uuid5(self.intent.context.command_id, purpose)
+        """An id derived from the command. Nothing has it yet, which saves looking it up.
+
+        Should something have it all the same, the log refuses the version, and the batch is
+        decided again, carefully.
+        """
+        new = uuid5(self.intent.context.command_id, purpose)
+        if not self.batch.careful:
+            self.batch.presume_blank(new)
+        return new
 
 
 class Batch:
@@ -144,6 +151,10 @@ class Batch:
         if held.version:
             self._held[stream_id] = held
         return held
+
+    def presume_blank(self, stream_id: UUID) -> None:
+        """Take it that a stream has no events, unless it is known to have some."""
+        self._heads.setdefault(stream_id, 0)
 
     def _belongs(self, state: State[Any], of: type[State[Any]], stream_id: UUID) -> None:
         if not isinstance(state, of):

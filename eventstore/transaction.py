@@ -47,7 +47,7 @@ class Transaction:
         # stream of 10,000 events 0.05 ms instead of 3 ms.
         self.cursor.execute(
             "SELECT id, (SELECT max(originator_version) FROM log_events "
-            "WHERE originator_id = id) AS version FROM unnest(%s::uuid[]) AS id",
+            "WHERE originator_id = id) AS version FROM unnest(%b::uuid[]) AS id",
             (wanted,),
             prepare=True,
         )
@@ -61,7 +61,7 @@ class Transaction:
         """Which of these events the log holds, as id -> (stream, version, position)."""
         self.cursor.execute(
             "SELECT event_id, originator_id, originator_version, notification_id "
-            "FROM log_events WHERE event_id = ANY(%s)",
+            "FROM log_events WHERE event_id = ANY(%b::uuid[])",
             (list(event_ids),),
             prepare=True,
         )
