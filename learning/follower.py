@@ -77,14 +77,9 @@ class Follower:
         self.types = [event.type for event in learner.follows]
         self.bookmark = bookmark_of(self.log, learner)
         fresh = Training(learner)
-        self.training, since = restore(self.directory, fresh, self.bookmark, self.log)
-        self.position = self.bookmark
+        self.training, self.position = restore(self.directory, fresh, self.bookmark, self.log)
         self._unsaved = 0
         self._saved_bytes = 0
-        for recorded in self.log.read(after=since, until=self.bookmark, types=self.types):
-            for _ in self.training.follow(recorded):
-                pass
-            self._unsaved += 1
 
     @property
     def learner(self) -> Learner:
@@ -93,11 +88,12 @@ class Follower:
 
     def step(self) -> bool:
         """Follow the next events, if there are any, and append what the learner says of them."""
-        head = self.log.last_position()
-        batch = list(self.log.read(self.position, until=head, types=self.types, limit=BATCH_EVENTS))
-        position = batch[-1].position if len(batch) == BATCH_EVENTS else head
+        silent = self.position < self.bookmark
+        end = self.bookmark if silent else self.log.last_position()
+        batch = list(self.log.read(self.position, until=end, types=self.types, limit=BATCH_EVENTS))
+        position = batch[-1].position if len(batch) == BATCH_EVENTS else end
         said = list(listen(self.training, iter(batch)))
-        if said:
+        if said and not silent:
             self._append(said, position)
             logger.info(
                 "learned",
@@ -108,19 +104,16 @@ class Follower:
             )
         self.position = position
         self._unsaved += len(batch)
-        self._save_if_due()
-        return bool(batch)
-
-    def save(self) -> None:
-        """Write a snapshot of what has been learned up to the bookmark."""
-        if self._unsaved and self.position == self.bookmark:
-            self._saved_bytes = save(self.directory, self.training, self.position, self.log)
-            self._unsaved = 0
-
-    def _save_if_due(self) -> None:
         if self._unsaved >= max(SNAPSHOT_EVENTS, self._saved_bytes // SNAPSHOT_BYTES_PER_EVENT):
             keep_bookmarks(self.log, [self])
             self.save()
+        return silent or bool(batch)
+
+    def save(self) -> None:
+        """Write a snapshot of what has been learned; its bookmark has to be kept first."""
+        if self._unsaved and self.position <= self.bookmark:
+            self._saved_bytes = save(self.directory, self.training, self.position, self.log)
+            self._unsaved = 0
 
     def _append(self, said: Sequence[Said], position: int) -> None:
         with self.log.transaction() as turn:

@@ -386,6 +386,7 @@ def test_a_killed_process_goes_on_where_it_was(history: Workspace):
         with process_that_learns(history):
             wait_for(partial(_further, history, known))
         known = bookmark_of(history.log, LeadConversion())
+    append(history, [(lead_id(8_000), captured(), START)], chapter="the last")
     with process_that_learns(history) as process:
         wait_for(lambda: _all_said(history))
         process.send_signal(signal.SIGTERM)
