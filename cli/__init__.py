@@ -16,6 +16,11 @@ EXIT_CODES = (
 )
 
 VERBS: dict[str, dict[str, Verb]] = {
+    "Files": {
+        "import": Verb(
+            "cli.imports", "Import files by a recipe: new and changed rows, nothing twice."
+        ),
+    },
     "The past": {
         "history": Verb(
             "cli.past", "Tell what happened to a record, and what was true of it then."

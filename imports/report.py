@@ -42,7 +42,6 @@ class Summary:
 
     recipe: str
     steps: dict[str, Tally] = field(default_factory=dict)
-    errors_file: str | None = None
     seconds: float = 0.0
     _began: float = field(default_factory=time.perf_counter, repr=False)
 
@@ -67,7 +66,6 @@ class Summary:
             **_counts(self.total),
             "seconds": self.seconds,
             "rows_per_second": self.rows_per_second,
-            "errors_file": self.errors_file,
             "steps": {name: _counts(tally) for name, tally in self.steps.items()},
         }
 
@@ -85,6 +83,11 @@ class Errors:
         self.path = path
         self.count = 0
         self._file: TextIO | None = None
+
+    @property
+    def made(self) -> Path | None:
+        """The file, if there was a reason to make it."""
+        return self.path if self.count else None
 
     def add(
         self, file: str | None, row: int, step: str, reason: str, record: Mapping[str, str]

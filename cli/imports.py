@@ -1,0 +1,168 @@
+"""`backstory import`: files become history."""
+
+from __future__ import annotations
+
+import time
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Self
+
+import typer
+from rich.markup import escape
+from rich.progress import (
+    BarColumn,
+    Progress,
+    TaskID,
+    TaskProgressColumn,
+    TextColumn,
+    TimeElapsedColumn,
+)
+from rich.table import Table
+
+from cli import show
+from cli.options import DEFAULT_DATA, AsJson, Data, DatabaseUrl, examples
+from cli.session import session
+from domain.user import SYSTEM
+from eventstore.writer import Writer
+from imports.base import Import
+from imports.recipe import RecipeInvalid, load
+from imports.rehearsal import Rehearsal
+from imports.report import Errors, Summary
+from imports.report import Progress as Silent
+from replay.people import find_user
+
+if TYPE_CHECKING:
+    from imports.flight import Writes
+
+app = typer.Typer()
+
+COUNTS = ("rows", "imported", "changed", "unchanged", "failed", "events", "clipped")
+
+
+@app.command(
+    "import",
+    epilog=examples(
+        "backstory import deals_maven ../shared/data/deals_maven",
+        "backstory import leads_xeducation Leads.csv --dry-run",
+        "backstory import my_leads.toml exports/ --errors rejected.csv --json",
+    ),
+)
+def import_(
+    recipe: Annotated[
+        str, typer.Argument(metavar="RECIPE", help="Name of a recipe, or a file NAME.toml.")
+    ],
+    path: Annotated[
+        Path, typer.Argument(metavar="PATH", help="The folder with the files, or the one file.")
+    ],
+    *,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Decide everything and store nothing.")
+    ] = False,
+    errors: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Where rows that are not taken go, with the reason; RECIPE-errors.csv otherwise.",
+        ),
+    ] = None,
+    actor: Annotated[
+        str | None,
+        typer.Option(metavar="USER", help="In whose name: id, e-mail address or handle of a user."),
+    ] = None,
+    data: Data = DEFAULT_DATA,
+    database_url: DatabaseUrl = None,
+    json: AsJson = False,
+) -> None:
+    """Import files by a recipe. Asked again, it takes what is new or has changed, nothing twice."""
+    try:
+        chosen = load(recipe)
+        with ExitStack() as stack:
+            opened = stack.enter_context(session(data, database_url, "import", show.say))
+            log = opened.workspace.log
+            rejected = Errors(errors or Path(f"{chosen.name}-errors.csv"))
+            writer: Writes = Rehearsal(log) if dry_run else stack.enter_context(Writer(log))
+            work = Import(
+                chosen,
+                path,
+                log,
+                writer,
+                actor=find_user(log, actor) if actor else SYSTEM,
+                errors=stack.enter_context(rejected),
+                progress=stack.enter_context(Bars()),
+            )
+            summary = work.run()
+    except RecipeInvalid as error:
+        raise typer.BadParameter(str(error)) from None
+    if json:
+        show.as_json(summary.as_dict() | {"dry_run": dry_run, "errors_file": rejected.made})
+    else:
+        _show(summary, rejected, dry_run=dry_run)
+    if summary.total.failed:
+        raise typer.Exit(1)
+
+
+class Bars(Silent):
+    """How far each file is read, and how fast."""
+
+    def __init__(self) -> None:
+        self._bars = Progress(
+            TextColumn("[bold]{task.description}"),
+            BarColumn(),
+            TaskProgressColumn(),
+            TextColumn("{task.fields[rows]:>9,} rows"),
+            TextColumn("{task.fields[rate]:>7,.0f} rows/s"),
+            TimeElapsedColumn(),
+            console=show.console(stderr=True),
+        )
+        self._task = TaskID(0)
+        self._rows = self._read = 0
+        self._began = 0.0
+
+    def begin(self, step: str, characters: int) -> None:
+        """A new bar."""
+        self._rows, self._began = 0, time.perf_counter()
+        self._task = self._bars.add_task(escape(step), total=characters or 1, rows=0, rate=0.0)
+
+    def read(self, characters: int) -> None:
+        """A little further."""
+        self._read += characters
+
+    def done(self, rows: int) -> None:
+        """So many more rows, and the rate from the beginning of the step."""
+        self._rows += rows
+        rate = self._rows / (time.perf_counter() - self._began)
+        self._bars.update(self._task, advance=self._read, rows=self._rows, rate=rate)
+        self._read = 0
+
+    def end(self) -> None:
+        """The bar is full."""
+        task = self._bars.tasks[self._task]
+        self._bars.update(self._task, completed=task.total)
+
+    def __enter__(self) -> Self:
+        self._bars.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._bars.stop()
+
+
+def _show(summary: Summary, rejected: Errors, *, dry_run: bool) -> None:
+    """What was done, for people."""
+    title = f"{summary.recipe}: what would be done" if dry_run else summary.recipe
+    table = Table(title=escape(title), title_justify="left", header_style="bold")
+    table.add_column("step")
+    for name in COUNTS:
+        table.add_column(name, justify="right")
+    steps = {escape(name): tally for name, tally in summary.steps.items()}
+    for name, tally in (steps | {"[bold]all[/bold]": summary.total}).items():
+        table.add_row(name, *(f"{getattr(tally, count):,}" for count in COUNTS))
+    show.console().print(table)
+    show.say(f"{summary.seconds:.1f} s, {summary.rows_per_second:,.0f} rows/s")
+    if summary.total.clipped:
+        show.say(
+            f"{summary.total.clipped} events are dated before one that their record has already; "
+            "they take effect only after it."
+        )
+    if rejected.made:
+        show.say(f"{rejected.count} rows were not taken, or not whole: see {rejected.made}")
