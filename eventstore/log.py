@@ -25,7 +25,7 @@ from eventstore.recorder import Bookmarks, EnvelopeRecorder
 from eventstore.transaction import Transaction
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from datetime import datetime
 
     import pyarrow as pa
@@ -200,6 +200,14 @@ class Log(Application[UUID]):
             self.keys.load(cursor, _subjects(rows), make=False)
         decode = self.mapper.to_domain_event
         return [cast("RecordedEvent", decode(row)) for row in rows]
+
+    def unseal(self, subjects: Sequence[UUID]) -> Callable[[UUID, UUID, str, str], str | None]:
+        """What opens the personal values of these subjects: `Keyring.decrypt`, their keys loaded."""
+        if self.keys is None:
+            raise ValueError("the workspace was opened without its keys")
+        with self.cursor() as cursor:
+            self.keys.load(cursor, subjects, make=False)
+        return self.keys.decrypt
 
     def read_arrow(self, after: int, limit: int) -> pa.Table:
         """Rows after a position as one Arrow table, `data` undecoded: what projections read."""
