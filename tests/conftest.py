@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 from uuid import uuid4
@@ -38,19 +39,21 @@ def postgres_url() -> Iterator[str]:
         yield server.url
 
 
-@pytest.fixture(scope="session")
-def _postgres(postgres_url: str) -> Iterator[psycopg.Connection]:
+@contextmanager
+def empty_database(postgres_url: str) -> Iterator[str]:
+    """An empty database on a server, dropped afterwards."""
+    name = f"test_{uuid4().hex}"
     with psycopg.connect(postgres_url, autocommit=True) as connection:
-        yield connection
+        connection.execute(f"CREATE DATABASE {name}")
+        yield with_database(postgres_url, name)
+        connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
 
 
 @pytest.fixture
-def database_url(postgres_url: str, _postgres: psycopg.Connection) -> Iterator[str]:
+def database_url(postgres_url: str) -> Iterator[str]:
     """An empty database, dropped after the test."""
-    name = f"test_{uuid4().hex}"
-    _postgres.execute(f"CREATE DATABASE {name}")
-    yield with_database(postgres_url, name)
-    _postgres.execute(f"DROP DATABASE {name} WITH (FORCE)")
+    with empty_database(postgres_url) as url:
+        yield url
 
 
 @pytest.fixture

@@ -5,7 +5,6 @@ from __future__ import annotations
 import threading
 import time
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING
 from uuid import UUID
 
 import pytest
@@ -19,18 +18,8 @@ from eventstore.envelope import NewEvent, uuid7
 from eventstore.workspace import Workspace
 from eventstore.writer import Context, Writer
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
-
 CAPTURE = CaptureLead.model_validate(CaptureLead.example)
 QUALIFY = QualifyLead.model_validate(QualifyLead.example)
-
-
-@pytest.fixture
-def workspace(tmp_path: Path, database_url: str) -> Iterator[Workspace]:
-    with Workspace.open(tmp_path, database_url) as opened:
-        yield opened
 
 
 @pytest.fixture

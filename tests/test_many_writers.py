@@ -38,12 +38,6 @@ HELD_BACK = """
 """
 
 
-@pytest.fixture
-def workspace(tmp_path: Path, database_url: str) -> Iterator[Workspace]:
-    with Workspace.open(tmp_path, database_url) as opened:
-        yield opened
-
-
 @contextmanager
 def processes(workspace: Workspace, *arguments: list[str]) -> Iterator[list[subprocess.Popen[str]]]:
     """Writing processes that begin all at once."""

@@ -28,7 +28,6 @@ from eventstore.writer import Context, IdempotencyKey, Receipt, Writer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
 ANN = UUID(int=1)
 CAPTURE = CaptureLead.model_validate(CaptureLead.example)
@@ -37,12 +36,6 @@ QUALIFY = QualifyLead.model_validate(QualifyLead.example)
 
 def ask(**more: Any) -> Context:
     return Context(actor=ANN, correlation_id=uuid7(), **more)
-
-
-@pytest.fixture
-def workspace(tmp_path: Path, database_url: str) -> Iterator[Workspace]:
-    with Workspace.open(tmp_path, database_url) as opened:
-        yield opened
 
 
 @pytest.fixture
