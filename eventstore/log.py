@@ -154,7 +154,7 @@ class Log(Application[UUID]):
         rows = self.envelopes.select_envelopes(cursor, where, (stream_id, after_version))
         return self.open_rows(cursor, rows)
 
-    def read(  # noqa: PLR0913 - each narrows what is read
+    def read(
         self,
         after: int = 0,
         *,
@@ -202,7 +202,7 @@ class Log(Application[UUID]):
         return [cast("RecordedEvent", decode(row)) for row in rows]
 
     def unseal(self, subjects: Sequence[UUID]) -> Callable[[UUID, UUID, str, str], str | None]:
-        """What opens the personal values of these subjects: `Keyring.decrypt`, their keys loaded."""
+        """What opens the personal values of these subjects: `Keyring.decrypt` with their keys."""
         if self.keys is None:
             raise ValueError("the workspace was opened without its keys")
         with self.cursor() as cursor:
