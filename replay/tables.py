@@ -1,0 +1,202 @@
+"""The tables of a workspace as replay handles them: opened, caught up, and looked at whole.
+
+DIR/tables/
+├── 1/             a generation: both files, complete
+└── 2/             the next, made by `rebuild`; the highest number counts
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+import polars as pl
+
+from projections import DIMENSIONS, FACTS
+from projections.log import event, poison_event, poison_value, stream
+from projections.tables import Tables
+from readmodels.answer import frame
+from readmodels.base import PERSONAL
+from readmodels.bookmark import LOG
+from readmodels.digest import digest
+from readmodels.schema import END, Table, quoted
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+    from uuid import UUID
+
+    from duckdb import DuckDBPyConnection
+
+    from eventstore.log import Log
+    from eventstore.workspace import Workspace
+    from projections.personal import Decrypt
+    from readmodels.base import Database
+
+BATCH_ROWS = 50_000
+SETTLE_ROWS = 1_000_000
+"""How many events wait for one commit while catching up."""
+
+MAIN = "tables"
+"""The name by which the file without personal columns is told of; the other is `personal`."""
+
+Progress = Callable[[int], None]
+"""Is told the position reached."""
+
+
+def unseen(_: int) -> None:
+    """Progress that nobody looks at."""
+
+
+DECLARED: Mapping[str, Table] = {
+    table.name: table
+    for table in (
+        event,
+        stream,
+        poison_event,
+        poison_value,
+        *(shape.table for dimension in DIMENSIONS for shape in dimension.shapes),
+        *(shape.table for facts in FACTS for shape in facts.shapes),
+    )
+}
+"""Every table, by name."""
+
+
+def generations(directory: Path) -> list[Path]:
+    """The complete generations of tables in a workspace's directory, the newest last."""
+    found = [path for path in (directory / "tables").glob("*") if path.name.isdigit()]
+    return sorted(found, key=lambda path: int(path.name))
+
+
+def newest(directory: Path) -> Path:
+    """The generation that counts; made, empty, if there is none."""
+    found = generations(directory)
+    folder = found[-1] if found else directory / "tables" / "1"
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+def open_tables(workspace: Workspace, folder: Path | None = None) -> Tables:
+    """The tables of a workspace, personal ones included if its keys are at hand."""
+    log = workspace.log
+    folder = folder or newest(workspace.directory)
+    return Tables(folder, None if log.keys is None else _unsealing(log))
+
+
+def _unsealing(log: Log) -> Callable[[Sequence[UUID]], Decrypt]:
+    def unseal(subjects: Sequence[UUID]) -> Decrypt:
+        assert log.keys is not None  # noqa: S101 - see `open_tables`
+        with log.cursor() as cursor:
+            log.keys.load(cursor, subjects, make=False)
+        return log.keys.decrypt
+
+    return unseal
+
+
+def catch_up(tables: Tables, log: Log, until: int, progress: Progress = unseen) -> None:
+    """Follow the log up to a position."""
+    waiting = 0
+    while tables.taken < until:
+        batch = log.read_arrow(tables.taken, BATCH_ROWS)
+        positions = pl.Series(batch.column("position"))
+        batch = batch.slice(0, int((positions <= until).sum()))
+        if not len(batch):
+            break
+        waiting += len(batch)
+        tables.apply(batch, settle=waiting >= SETTLE_ROWS)
+        waiting %= SETTLE_ROWS
+        progress(tables.taken)
+    tables.settle()
+
+
+def tables_in(file: str) -> list[Table]:
+    """The tables of one file."""
+    return [table for table in DECLARED.values() if table.personal == (file == PERSONAL)]
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """Where the tables stand, all seen at one moment."""
+
+    bookmarks: Mapping[str, int]
+    """The bookmark of each file."""
+    ends: Mapping[str, int]
+    """The last position that any row of a file is from."""
+    digests: Mapping[str, str]
+    """A digest over all values of each table."""
+
+
+class Kept(Protocol):
+    """The tables as they are kept: in files of this process, or by a server."""
+
+    def standing(self) -> Standing:
+        """Where they stand."""
+
+    def rows(self, table: str) -> tuple[int, pl.DataFrame]:
+        """All rows of a table, and how far its file was then."""
+
+
+class Here:
+    """Tables that are open in this process."""
+
+    def __init__(self, database: Database) -> None:
+        self.database = database
+        self.catalogs = {MAIN: database.catalog}
+        if database.has_personal:
+            self.catalogs[PERSONAL] = PERSONAL
+
+    def standing(self) -> Standing:
+        """See `Kept`."""
+        with self.database.connection() as connection:
+            connection.begin()
+            bookmarks = {f: _bookmark(connection, c) for f, c in self.catalogs.items()}
+            return Standing(
+                bookmarks,
+                {f: _end(connection, c, tables_in(f)) for f, c in self.catalogs.items()},
+                {
+                    table.name: digest(connection, catalog, table, values=True)
+                    for file, catalog in self.catalogs.items()
+                    for table in tables_in(file)
+                },
+            )
+
+    def rows(self, table: str) -> tuple[int, pl.DataFrame]:
+        """See `Kept`."""
+        file = PERSONAL if DECLARED[table].personal else MAIN
+        catalog = self.catalogs[file]
+        with self.database.connection() as connection:
+            connection.begin()
+            position = max(
+                _bookmark(connection, catalog), _end(connection, catalog, tables_in(file))
+            )
+            return position, frame(connection.execute(_whole(catalog, DECLARED[table])))
+
+
+def _bookmark(connection: DuckDBPyConnection, catalog: str) -> int:
+    found = connection.execute(
+        f"SELECT notification_id FROM {quoted(catalog)}.stored.bookmark "  # noqa: S608 - our names
+        "WHERE application_name = ?",
+        [LOG],
+    ).fetchone()
+    return found[0] if found else 0
+
+
+def _end(connection: DuckDBPyConnection, catalog: str, tables: Sequence[Table]) -> int:
+    parts = " UNION ALL ".join(
+        f"SELECT max(position) AS position FROM {quoted(catalog)}.stored.{quoted(part)}"  # noqa: S608
+        for table in tables
+        for part in table.parts()
+    )
+    found = connection.execute(f"SELECT coalesce(max(position), 0) FROM ({parts})").fetchone()  # noqa: S608
+    return found[0] if found else 0
+
+
+def _whole(catalog: str, table: Table) -> str:
+    """All rows of all parts of a table; what a part lacks is NULL."""
+    columns = (*table.stored, *END) if table.kind == "dimension" else table.stored
+    return " UNION ALL BY NAME ".join(
+        f"SELECT {', '.join(quoted(c.name) for c in columns if c in stored)} "  # noqa: S608
+        f"FROM {quoted(catalog)}.stored.{quoted(part)}"
+        for part, stored in table.parts().items()
+    )

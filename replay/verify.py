@@ -1,0 +1,180 @@
+"""Verify: everything that follows from the log, made anew from the log and compared."""
+
+from __future__ import annotations
+
+import time
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Literal
+
+from learning.verification import verify_models
+from readmodels.base import PERSONAL
+from replay.compare import first_difference
+from replay.reservations import recompute
+from replay.tables import DECLARED, MAIN, Here, catch_up, open_tables, tables_in, unseen
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from eventstore.log import Log
+    from eventstore.workspace import Workspace
+    from projections.tables import Tables
+    from replay.tables import Kept, Progress, Standing
+
+PAUSE_SECONDS = 0.05
+
+Kind = Literal["table", "bookmark", "poison", "reservation", "model"]
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """Something that does not follow from the log, by its name."""
+
+    kind: Kind
+    what: str
+
+
+@dataclass(slots=True)
+class Verdict:
+    """What was compared, and what was found."""
+
+    position: int = 0
+    tables: dict[str, bool] = field(default_factory=dict)
+    """Whether each table is what the log says."""
+    digests: dict[str, str] = field(default_factory=dict)
+    """Digests of the rebuilt tables."""
+    reservations: int = 0
+    streams_sealed: int = 0
+    models: bool = False
+    seconds: dict[str, float] = field(default_factory=dict)
+    findings: list[Finding] = field(default_factory=list)
+
+    @property
+    def good(self) -> bool:
+        """Whether nothing was found."""
+        return not self.findings
+
+    @contextmanager
+    def timed(self, step: str) -> Iterator[None]:
+        """Note how long a step takes."""
+        began = time.monotonic()
+        yield
+        self.seconds[step] = round(time.monotonic() - began, 3)
+
+    def find(self, kind: Kind, what: object) -> None:
+        """Add a finding, once."""
+        finding = Finding(kind, str(what))
+        if finding not in self.findings:
+            self.findings.append(finding)
+
+
+def verify(
+    workspace: Workspace, kept: Kept, *, models: bool = False, progress: Progress = unseen
+) -> Verdict:
+    """Rebuild the tables in an empty directory and compare; recompute reservations, and models."""
+    verdict, log = Verdict(), workspace.log
+    with (
+        verdict.timed("tables"),
+        TemporaryDirectory(prefix="verify-", dir=workspace.directory) as empty,
+    ):
+        rebuilt = open_tables(workspace, Path(empty))
+        try:
+            Comparison(log, kept, rebuilt, verdict, progress).run()
+        finally:
+            rebuilt.close()
+    with verdict.timed("reservations"):
+        _reservations(log, verdict)
+    if models:
+        verdict.models = True
+        with verdict.timed("models"):
+            if difference := verify_models(workspace):
+                verdict.find("model", difference)
+    return verdict
+
+
+def misplaced(log: Log, standing: Standing) -> Iterator[str]:
+    """Bookmarks that do not stand where the rows end."""
+    last = log.last_position()
+    for file, bookmark in standing.bookmarks.items():
+        end = standing.ends[file]
+        if bookmark < end:
+            yield f"the bookmark of {file} was moved back: it says {bookmark}, rows go on to {end}"
+        elif bookmark > last:
+            yield f"the bookmark of {file} says {bookmark}, the log ends at {last}"
+        elif file == MAIN and bookmark > end:
+            yield f"the bookmark of {file} was moved on: it says {bookmark}, the rows end at {end}"
+    ahead, main = standing.bookmarks.get(PERSONAL, 0), standing.bookmarks[MAIN]
+    if max(main, standing.ends[MAIN]) < ahead <= last:
+        yield f"the bookmark of {PERSONAL} says {ahead}, that of {MAIN} {main}"
+    with log.cursor() as cursor:
+        cursor.execute(
+            "SELECT application_name AS name, notification_id AS position FROM log_tracking "
+            "WHERE notification_id > %s ORDER BY 1",
+            (last,),
+        )
+        for row in cursor.fetchall():
+            yield f"the bookmark {row['name']} says {row['position']}, the log ends at {last}"
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """Kept tables and rebuilt ones, and what becomes known about them."""
+
+    log: Log
+    kept: Kept
+    rebuilt: Tables
+    verdict: Verdict
+    progress: Progress
+
+    def run(self) -> None:
+        """Rebuild up to where the kept tables stand, and compare."""
+        standing, verdict = self.kept.standing(), self.verdict
+        for said in misplaced(self.log, standing):
+            verdict.find("bookmark", said)
+        targets = {file: _target(standing, file) for file in standing.bookmarks}
+        here = Here(self.rebuilt.database)
+        for target in sorted(set(targets.values())):
+            catch_up(self.rebuilt, self.log, target, self.progress)
+            found = here.standing().digests
+            for table in (
+                t for f, until in targets.items() if until == target for t in tables_in(f)
+            ):
+                verdict.digests[table.name] = found[table.name]
+                verdict.tables[table.name] = found[table.name] == standing.digests[table.name]
+        verdict.position = self.rebuilt.position
+        for name, same in verdict.tables.items():
+            if not same:
+                verdict.find("table", self._first(here, name))
+        for name in ("poison_event", "poison_value"):
+            for row in here.rows(name)[1].sort("position").iter_rows(named=True):
+                event = f"event at position {row['position']} ({row['type']})"
+                verdict.find("poison", f"{event}: {row['error']}")
+
+    def _first(self, here: Here, name: str) -> object:
+        """The first difference of a table; what is kept may have moved on meanwhile."""
+        position, rows = self.kept.rows(name)
+        while position < self.rebuilt.position:
+            time.sleep(PAUSE_SECONDS)
+            position, rows = self.kept.rows(name)
+        catch_up(self.rebuilt, self.log, position)
+        difference = first_difference(DECLARED[name], rows, here.rows(name)[1])
+        return difference or f"table {name} differed a moment ago and no longer does: verify again"
+
+
+def _target(standing: Standing, file: str) -> int:
+    """How far to rebuild for one file: to where its rows end, if its bookmark is misplaced."""
+    bookmark, end = standing.bookmarks[file], standing.ends[file]
+    return end if file == MAIN or end > bookmark else bookmark
+
+
+def _reservations(log: Log, verdict: Verdict) -> None:
+    found = recompute(log, log.last_position())
+    verdict.reservations, verdict.streams_sealed = found.reservations, found.sealed
+    for wrong in found.wrong:
+        verdict.find("reservation", wrong)
+    told = {finding.what.split(" (")[0] for finding in verdict.findings if finding.kind == "poison"}
+    for unreadable in found.unreadable:
+        if f"event at position {unreadable.position}" not in told:
+            verdict.find("poison", unreadable)
