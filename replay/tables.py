@@ -1,8 +1,9 @@
 """The tables of a workspace as replay handles them: opened, caught up, and looked at whole.
 
 DIR/tables/
-├── 1/             a generation: both files, complete
-└── 2/             the next, made by `rebuild`; the highest number counts
+├── 0198…/         a generation: both files
+├── current        a link to the generation that counts; `rebuild` turns it to the next
+└── verify-…/      the empty directory `verify` rebuilds in, gone when it ends
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING, Protocol
 
 import polars as pl
 
+from eventstore.envelope import uuid7
 from projections import DIMENSIONS, FACTS
 from projections.log import event, poison_event, poison_value, stream
 from projections.tables import Tables
@@ -25,13 +27,11 @@ from readmodels.schema import END, Table, quoted
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
-    from uuid import UUID
 
     from duckdb import DuckDBPyConnection
 
     from eventstore.log import Log
     from eventstore.workspace import Workspace
-    from projections.personal import Decrypt
     from readmodels.base import Database
 
 BATCH_ROWS = 50_000
@@ -63,35 +63,39 @@ DECLARED: Mapping[str, Table] = {
 """Every table, by name."""
 
 
-def generations(directory: Path) -> list[Path]:
-    """The complete generations of tables in a workspace's directory, the newest last."""
-    found = [path for path in (directory / "tables").glob("*") if path.name.isdigit()]
-    return sorted(found, key=lambda path: int(path.name))
-
-
-def newest(directory: Path) -> Path:
-    """The generation that counts; made, empty, if there is none."""
-    found = generations(directory)
-    folder = found[-1] if found else directory / "tables" / "1"
+def folder_of(directory: Path) -> Path:
+    """Where the tables of a workspace are kept, all generations of them."""
+    folder = directory / "tables"
     folder.mkdir(parents=True, exist_ok=True)
     return folder
+
+
+def current(directory: Path) -> Path:
+    """The generation of tables that counts; the first is made when there is none."""
+    link = folder_of(directory) / "current"
+    if not link.exists():
+        turn_to(new_generation(directory))
+    return link.resolve()
+
+
+def new_generation(directory: Path) -> Path:
+    """An empty folder for tables; they do not count before `turn_to`."""
+    generation = folder_of(directory) / str(uuid7())
+    generation.mkdir()
+    return generation
+
+
+def turn_to(generation: Path) -> None:
+    """From now on these tables count; a crash leaves either the old ones or these."""
+    link = generation.with_name(f"current.{generation.name}")
+    link.symlink_to(generation.name)
+    link.replace(generation.with_name("current"))
 
 
 def open_tables(workspace: Workspace, folder: Path | None = None) -> Tables:
     """The tables of a workspace, personal ones included if its keys are at hand."""
     log = workspace.log
-    folder = folder or newest(workspace.directory)
-    return Tables(folder, None if log.keys is None else _unsealing(log))
-
-
-def _unsealing(log: Log) -> Callable[[Sequence[UUID]], Decrypt]:
-    def unseal(subjects: Sequence[UUID]) -> Decrypt:
-        assert log.keys is not None  # noqa: S101 - see `open_tables`
-        with log.cursor() as cursor:
-            log.keys.load(cursor, subjects, make=False)
-        return log.keys.decrypt
-
-    return unseal
+    return Tables(folder or current(workspace.directory), log.unseal if log.keys else None)
 
 
 def catch_up(tables: Tables, log: Log, until: int, progress: Progress = unseen) -> None:

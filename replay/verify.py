@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -77,13 +77,10 @@ def verify(
     verdict, log = Verdict(), workspace.log
     with (
         verdict.timed("tables"),
-        TemporaryDirectory(prefix="verify-", dir=workspace.directory) as empty,
+        TemporaryDirectory(prefix="verify-", dir=folder_of(workspace.directory)) as empty,
+        closing(open_tables(workspace, Path(empty))) as rebuilt,
     ):
-        rebuilt = open_tables(workspace, Path(empty))
-        try:
-            Comparison(log, kept, rebuilt, verdict, progress).run()
-        finally:
-            rebuilt.close()
+        Comparison(log, kept, rebuilt, verdict, progress).run()
     with verdict.timed("reservations"):
         _reservations(log, verdict)
     if models:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shutil
+from typing import get_args
 from uuid import UUID
 
 import duckdb
@@ -14,7 +15,7 @@ from commands.lead import CaptureLead, EngageLead, QualifyLead
 from eventstore.envelope import uuid7
 from eventstore.workspace import Workspace
 from eventstore.writer import Context, Writer
-from replay.tables import Here, Standing, catch_up, newest, open_tables
+from replay.tables import Here, Standing, catch_up, current, open_tables
 from replay.verify import Kind, Verdict, misplaced, verify
 
 LEAD = UUID("1eadface-0000-4000-8000-000000000001")
@@ -41,7 +42,7 @@ def workspace(workspace: Workspace) -> Workspace:
 
 def tamper(workspace: Workspace, *statements: str, file: str = "tables") -> None:
     """Change a file behind everybody's back."""
-    (path,) = newest(workspace.directory).glob(f"{file}-*.duckdb")
+    (path,) = current(workspace.directory).glob(f"{file}-*.duckdb")
     with duckdb.connect(str(path)) as connection:
         for statement in statements:
             connection.execute(statement)
@@ -169,7 +170,7 @@ def test_files_of_two_positions_after_a_crash_are_good(workspace: Workspace):
     with Writer(workspace.log) as writer:
         wish = EngageLead(kind="reply", note="Called back.")
         handle(writer, wish, LEAD, Context(ANN, uuid7())).result(30)
-    folder = newest(workspace.directory)
+    folder = current(workspace.directory)
     (personal,) = folder.glob("personal-*.duckdb")
     shutil.copy(personal, workspace.directory / "before")
     tables = open_tables(workspace)
