@@ -13,7 +13,7 @@ from learning.verification import verify_models
 from readmodels.base import PERSONAL
 from replay.compare import first_difference
 from replay.reservations import recompute
-from replay.tables import DECLARED, MAIN, Here, catch_up, open_tables, tables_in, unseen
+from replay.tables import DECLARED, MAIN, Here, catch_up, folder_of, open_tables, tables_in, unseen
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
