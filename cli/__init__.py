@@ -37,6 +37,9 @@ VERBS: dict[str, dict[str, Verb]] = {
         "serve": Verb(
             "cli.serve", "Run the database, the API and the learners, until Ctrl-C or SIGTERM."
         ),
+        "demo": Verb(
+            "cli.demo.command", "Tell two years of a made-up company, and what can be asked of it."
+        ),
         "key": Group("cli.key", "Make, list and end API keys."),
     },
 }

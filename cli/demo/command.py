@@ -1,0 +1,205 @@
+"""`backstory demo`: a made-up company's two years, and a tour of what can be asked of them."""
+
+from __future__ import annotations
+
+import json
+import logging
+import time
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Annotated, Any
+
+import structlog
+import typer
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from cli import show
+from cli.demo.history import history, tell
+from cli.demo.tour import tour
+from cli.options import DEFAULT_DATA, Data, DatabaseUrl, examples
+from cli.serve import serve
+from cli.session import AlreadyServed, session
+from eventstore.writer import Writer
+from learning import LEARNERS
+from learning.follower import Follower, keep_bookmarks
+from replay.rebuild import rebuild
+from replay.tables import Here, catch_up, open_tables
+from replay.verify import verify
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from rich.console import Console
+
+    from eventstore.workspace import Workspace
+
+app = typer.Typer()
+
+
+@app.command(
+    epilog=examples(
+        "backstory demo",
+        "backstory demo --once",
+        "backstory demo --once --json --data /tmp/demo",
+        "backstory demo --until 2026-01-01",
+    )
+)
+def demo(
+    *,
+    once: Annotated[bool, typer.Option(help="End after the tour; no server stays up.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="With --once: print one object.")] = False,
+    until: Annotated[
+        datetime | None,
+        typer.Option(formats=["%Y-%m-%d"], help="Last day of the history; default: yesterday."),
+    ] = None,
+    data: Data = DEFAULT_DATA,
+    database_url: DatabaseUrl = None,
+) -> None:
+    """Tell two years of a made-up company, then show what can be asked of them."""
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
+    console = show.console(stderr=as_json)
+    end = (until or datetime.now(UTC)).replace(
+        hour=0, minute=0, second=0, microsecond=0, tzinfo=UTC
+    )
+    with session(data, database_url, "demo", show.say) as opened:
+        if opened.live:
+            raise AlreadyServed(f"{data} is served already, at {opened.live.url}")
+        demonstration = Demonstration(opened.workspace, console, end)
+        demonstration.run()
+    if as_json:
+        typer.echo(json.dumps(demonstration.result()))
+    if once:
+        raise typer.Exit(0 if demonstration.good else 1)
+    _invite(console)
+    serve(data=data, database_url=database_url)
+
+
+@dataclass
+class Demonstration:
+    """The demo of one workspace, step by step, each timed."""
+
+    workspace: Workspace
+    console: Console
+    end: datetime
+    seconds: dict[str, float] = field(default_factory=dict)
+    digests: dict[str, str] = field(default_factory=dict)
+    digests_equal: bool = False
+    findings: list[str] = field(default_factory=list)
+    events: int = 0
+
+    @property
+    def good(self) -> bool:
+        """Whether what was rebuilt is what was there, and nothing was found."""
+        return self.digests_equal and not self.findings
+
+    def run(self) -> None:
+        """Tell, learn, project, show, rebuild, verify."""
+        with self._step("tell", "Telling two years to the log") as progress:
+            steps = history(self.end)
+            progress(0, len(steps))
+            with Writer(self.workspace.log) as writer:
+                tell(steps, writer, progress)
+        with self._step("learn", "Learners follow the log") as progress:
+            self._learn(progress)
+        with closing(open_tables(self.workspace)) as tables:
+            last = self.workspace.log.last_position()
+            self.events = self._count()
+            with self._step("project", "Tables follow the log") as progress:
+                progress(0, last)
+                catch_up(tables, self.workspace.log, last, _absolute(progress))
+            tour(self.console, tables.database, self.end)
+            self.console.print()
+            self._verify(Here(tables.database))
+        with self._step("rebuild", "Rebuilding the tables beside the old") as progress:
+            progress(0, last)
+            rebuilt = rebuild(self.workspace, _absolute(progress))
+        self.digests_equal = bool(rebuilt.same) and all(rebuilt.same.values())
+        self._conclude(len(rebuilt.same))
+
+    def _count(self) -> int:
+        with self.workspace.log.cursor() as cursor:
+            found = cursor.execute("SELECT count(*) AS events FROM log_events").fetchone()
+        return int(found["events"]) if found else 0
+
+    def _verify(self, here: Here) -> None:
+        with self._step("verify", "Verifying from the log, in an empty directory") as progress:
+            progress(0, self.workspace.log.last_position())
+            verdict = verify(self.workspace, here, models=True, progress=_absolute(progress))
+        self.digests = verdict.digests
+        self.findings = [finding.what for finding in verdict.findings]
+
+    def _learn(self, progress: Callable[..., None]) -> None:
+        last = self.workspace.log.last_position()
+        progress(0, last * len(LEARNERS))
+        followers = [Follower(self.workspace, learner()) for learner in LEARNERS]
+        for follower in followers:
+            before = follower.position
+            while follower.step():
+                progress(follower.position - before)
+                before = follower.position
+            progress(last - before)
+        keep_bookmarks(self.workspace.log, followers)
+        for follower in followers:
+            follower.save()
+
+    @contextmanager
+    def _step(self, name: str, text: str) -> Iterator[Callable[..., None]]:
+        """A bar on the console, and the time it took."""
+        began = time.monotonic()
+        columns = (
+            TextColumn("[progress.description]{task.description:<46}"),
+            BarColumn(bar_width=30),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+        )
+        with Progress(*columns, console=self.console) as bar:
+            task = bar.add_task(text, total=None)
+
+            def advance(by: int, total: int | None = None) -> None:
+                bar.update(task, advance=by, total=total)
+
+            yield advance
+            total = bar.tasks[0].total or 0
+            bar.update(task, completed=total)
+        self.seconds[name] = round(time.monotonic() - began, 3)
+
+    def _conclude(self, tables: int) -> None:
+        answer = "equal" if self.digests_equal else "NOT EQUAL"
+        self.console.print(f"\n{tables} tables, live and rebuilt: digests [bold]{answer}[/].")
+        for found in self.findings:
+            self.console.print(f"[red]verify found:[/] {found}")
+
+    def result(self) -> dict[str, Any]:
+        """All of it, for programs."""
+        return {
+            "events": self.events,
+            "seconds": self.seconds,
+            "digests": self.digests,
+            "digests_equal": self.digests_equal,
+            "findings": self.findings,
+        }
+
+
+def _absolute(progress: Callable[..., None]) -> Callable[[int], None]:
+    """Progress told as a position instead of as an advance."""
+    seen = 0
+
+    def reached(position: int) -> None:
+        nonlocal seen
+        progress(position - seen)
+        seen = position
+
+    return reached
+
+
+def _invite(console: Console) -> None:
+    console.print("\nThe server stays up until Ctrl-C. In another terminal, try:")
+    for line in (
+        "backstory sql 'FROM lead_board() LIMIT 5'",
+        "backstory sql 'SELECT stage, count(*) FROM deal GROUP BY stage' --as-of 2026-01-01",
+        "backstory verify --models",
+        "curl -H 'Authorization: Bearer KEY' http://127.0.0.1:8000/leads/board",
+    ):
+        console.print(f"  [green]$ {line}[/]")
+    console.print()
