@@ -155,9 +155,9 @@ class Training:
         if label.asked_at is None:
             del self.memories[label.subject_id]
         for prediction in answered:
-            # A case counts once, at however many points it is learned.
-            weight = 1.0 / len(answered)
-            self.model.learn_one(orjson.loads(prediction.inputs), label.outcome, weight)
+            # All points count the same. To let each case count once would understate what is
+            # foreseen first: cases that come true are longer, so their beginnings would weigh less.
+            self.model.learn_one(orjson.loads(prediction.inputs), label.outcome)
         if answered:
             yield OutcomeLearned(
                 learner=self.learner.name,

@@ -42,8 +42,15 @@ if TYPE_CHECKING:
     from eventstore.envelope import RecordedEvent
 
 ASKED_EVERY = timedelta(days=7)
+QUIET_PARTS = 4
+"""Of a quiet customer it is enough to ask again after a quarter of the time it has been quiet."""
+
 DORMANT_AFTER = timedelta(days=365)
 """A customer nothing was heard of for so long is asked about no more, until something is."""
+
+LEARNED_EVERY = timedelta(days=30)
+"""The windows of two predictions that are learned from overlap by half at most: what more of them
+would say is nearly the same again."""
 
 PER_TICK_MAX = 1_000
 """Customers asked about, and outcomes learned, at one tick of the clock; the rest at the next."""
@@ -94,7 +101,7 @@ class CustomerHealth(Learner):
         self.asking: list[tuple[datetime, UUID]] = []
 
     def observe(self, recorded: RecordedEvent) -> Iterator[Ask | Label]:
-        """Ask after each event of a customer, and once a week; learn when windows have passed."""
+        """Ask after each event of a customer, and again when it is quiet; learn after windows."""
         if isinstance(recorded.event, ClockTicked):
             yield from self._learn(recorded.event.moment)
             yield from self._ask_again(recorded.event.moment, recorded.position)
@@ -210,19 +217,20 @@ class CustomerHealth(Learner):
         if customer.closed:
             return
         now, last = customer.now, customer.remembered_on
-        due = last is None or now - last >= ASKED_EVERY
+        due = last is None or now - last >= LEARNED_EVERY
         remember = due and len(customer.waiting) < self.remembered_max
         if remember:
             customer.remembered_on = now
             customer.waiting.append(Waiting(now, position))
             heappush(self.maturing, (now + WINDOW, customer_id, position))
+        again = now + max(ASKED_EVERY, (now - customer.heard_on) / QUIET_PARTS)
         if customer.ask_next is None:
-            heappush(self.asking, (now + ASKED_EVERY, customer_id))
-        customer.ask_next = now + ASKED_EVERY
+            heappush(self.asking, (again, customer_id))
+        customer.ask_next = again
         yield Ask(customer_id, customer.features(), remember)
 
     def _ask_again(self, moment: datetime, position: int) -> Iterator[Ask]:
-        """Ask about customers nothing was heard of for a week: what they do not do counts too."""
+        """Ask about customers nothing was heard of for a while: what they do not do counts too."""
         for _ in range(PER_TICK_MAX):
             if not self.asking or self.asking[0][0] > moment:
                 return

@@ -76,7 +76,7 @@ class BinnedLogisticRegression:
     """
 
     def __init__(
-        self, learning_rate: float = 0.15, epsilon: float = 2.0, intercept_lr: float = 0.01
+        self, learning_rate: float = 0.1, epsilon: float = 2.0, intercept_lr: float = 0.01
     ) -> None:
         self.learned = 0
         self._scaler = preprocessing.StandardScaler()
@@ -88,8 +88,8 @@ class BinnedLogisticRegression:
         self._categories: dict[str, dict[str, None]] = {}
         self._averages: dict[str, Average] = {}
 
-    def learn_one(self, x: Mapping[str, Feature], y: bool, w: float = 1.0) -> None:  # noqa: FBT001
-        """Learn that `x` came out as `y`; `w` is how much it counts."""
+    def learn_one(self, x: Mapping[str, Feature], y: bool) -> None:  # noqa: FBT001 - as in river
+        """Learn that `x` came out as `y`."""
         for name in sorted(x):
             value = x[name]
             if isinstance(value, str):
@@ -100,7 +100,7 @@ class BinnedLogisticRegression:
                 self._take_in(name, _bounded(value))
         encoded = list(self._encoded(x))
         before = dict(self._regression.weights)
-        self._regression.learn_one({token: part for _, token, part in encoded}, y, w)
+        self._regression.learn_one({token: part for _, token, part in encoded}, y)
         after = self._regression.weights
         for name in x:
             self._averages.setdefault(name, Average()).rows += 1

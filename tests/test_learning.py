@@ -9,7 +9,7 @@ import pickle
 import subprocess
 import sys
 from datetime import timedelta
-from itertools import islice
+from itertools import islice, pairwise
 from pathlib import Path
 from random import Random
 from typing import TYPE_CHECKING
@@ -128,8 +128,8 @@ def test_a_number_may_matter_in_the_middle():
         number = chance.uniform(0, 30)
         model.learn_one({"n": number}, 10 < number < 20)
     low, middle, high = (model.predict_proba_one({"n": n})[True] for n in (5, 15, 25))
-    assert middle > 0.8
-    assert max(low, high) < 0.2
+    assert middle > 0.7
+    assert max(low, high) < 0.3
 
 
 def test_a_model_tells_only_so_many_categories_apart():
@@ -200,7 +200,7 @@ HISTORIES = {
 @pytest.mark.parametrize("learner", LEARNERS)
 def test_every_score_can_be_taken_apart(learner):
     said = said_of(learner(), HISTORIES[learner])
-    assert len(scores(said)) > 500
+    assert len(scores(said)) > 400
     for score in scores(said):
         assert set(score.contributions) == {"intercept", *score.inputs}
         assert score.value == chance_of(score.contributions)
@@ -421,13 +421,23 @@ def test_history_brought_in_out_of_order_teaches_nothing_wrong():
     assert learned[other].outcome is False
 
 
-def test_a_customer_is_asked_about_once_a_week_until_dormant():
+def test_a_quiet_customer_is_asked_about_more_and_more_rarely_until_dormant():
     ticks = [(day, None) for day in range(1, 800)]
     said = scores(said_of(CustomerHealth(), firm((0, customer_created()), *ticks)))
-    causes = [score.cause_position for score in said]
-    assert causes[:4] == [1, 8, 15, 22]
-    assert len(causes) == 53
-    assert said[-1].inputs["days_known"] == 364.0
+    asked_on = [score.cause_position - 1 for score in said]
+    assert asked_on[:6] == [0, 7, 14, 21, 28, 35]
+    pauses = [later - day for day, later in pairwise(asked_on)]
+    assert pauses == sorted(pauses)
+    assert 300 < asked_on[-1] < 365
+    assert said[-1].inputs["days_known"] == float(asked_on[-1])
+
+
+def test_of_many_predictions_one_a_month_is_learned_from():
+    talks = [(day, call(FIRM)) for day in range(1, 100)]
+    learned = outcomes(
+        said_of(CustomerHealth(), firm((0, customer_created()), *talks, (200, None)))
+    )
+    assert [event.outcome for event in learned] == [True, True, True, True]
 
 
 def test_the_work_of_one_tick_is_bounded():
