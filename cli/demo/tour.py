@@ -134,7 +134,7 @@ def _score(database: Database) -> Iterator[RenderableType]:
         """
         SELECT subject_id, position, value, previous_value
         FROM score_explained()
-        WHERE learner = 'LeadConversion' AND previous_value IS NOT NULL
+        WHERE learner = 'lead_conversion' AND previous_value IS NOT NULL
         GROUP BY ALL ORDER BY abs(value - previous_value) DESC, position LIMIT 1
         """,
     )
