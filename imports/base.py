@@ -71,8 +71,7 @@ class Import:
         }
         reading = Reading(recipe.format, lookups, self.namespace)
         self._rows = [
-            Rows(recipe, step, reading, self.files[step.file] if step.file else None)
-            for step in recipe.step
+            Rows(recipe, step, reading, self.files.get(step.file or "")) for step in recipe.step
         ]
         self._flight = Flight(writer, actor, self._landed)
         self._now = datetime.now(UTC)
@@ -82,11 +81,13 @@ class Import:
     def run(self) -> Summary:
         """Do it; what is not taken is in `errors`, the rest in the log when this returns."""
         self._declare_custom_fields()
+        first = {rows.step.file: rows for rows in reversed(self._rows)}
         for rows in self._rows:
             self._step, self._tally = rows.step, Tally()
             self.summary.steps[rows.step.name] = self._tally
             self.progress.begin(rows.step.name, rows.size)
-            for chunk in chunks(rows.read(self.progress.read), CHUNK_ROWS):
+            read = rows.read(self.progress.read, first=rows is first[rows.step.file])
+            for chunk in chunks(read, CHUNK_ROWS):
                 self._take(chunk)
                 self.progress.done(len(chunk))
             self._flight.land_all()

@@ -53,11 +53,19 @@ class Table:
             header = next(rows)
             for number, row in enumerate(rows, start=2):
                 record = dict(zip(header, row, strict=False))
-                if len(row) == len(header):
-                    yield Line(number, record, self._cells(record))
-                elif row:
-                    problem = f"the row has {len(row)} cells, the header {len(header)}"
+                if problem := self._problem(row, header):
                     yield Line(number, record, {}, problem)
+                elif row:
+                    yield Line(number, record, self._cells(record))
+
+    def _problem(self, row: list[str], header: list[str]) -> str:
+        if row and len(row) != len(header):
+            return f"the row has {len(row)} cells, the header {len(header)}"
+        try:
+            "".join(row).encode()
+        except UnicodeEncodeError:
+            return f"the row holds bytes that are no text in {self.recipe.encoding}"
+        return ""
 
     def _cells(self, record: dict[str, str]) -> Cells:
         cells: dict[str, str | None] = {}
@@ -67,7 +75,7 @@ class Table:
         return cells
 
     def _open(self) -> TextIO:
-        # What is not in this encoding comes through as surrogates, and is refused row by row.
+        # Bytes of another encoding come through as surrogates: one bad row does not end all.
         return self.path.open(encoding=self.recipe.encoding, errors="surrogateescape", newline="")
 
 

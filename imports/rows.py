@@ -72,15 +72,19 @@ class Rows:
         self.size = path.stat().st_size if path else 0
         self._seen: dict[int, UUID] = {}
 
-    def read(self, tell: Callable[[int], None]) -> Iterator[Row]:
-        """Every row that the step is about; `tell` hears how many characters were read."""
+    def read(self, tell: Callable[[int], None], *, first: bool) -> Iterator[Row]:
+        """Every row that the step is about; `tell` hears how many characters were read.
+
+        Lines that cannot be told apart into cells are told by the `first` step on a file only.
+        """
         if self.table is None:
             yield self._row(Line(1, {}, {}), self.step.key)
             return
         lines = self.table.lines(tell)
         for line in _parents_first(lines, self.step) if self.step.after else lines:
             if line.problem:
-                yield Row(line, NIL, NIL, NIL, (), (line.problem,))
+                if first:
+                    yield Row(line, NIL, NIL, NIL, (), (line.problem,))
             elif holds(self.step.when, line.cells):
                 yield self._row(line, line.cells[self.step.key])
 

@@ -1,0 +1,76 @@
+"""An import that is killed goes on where it stood: nothing lost, nothing twice."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+from typing import TYPE_CHECKING
+
+from eventstore.workspace import Workspace
+from tests.imports_shop import run, shop, story
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+DEALS = 1_500
+KILLS_AT = (100, 600, 1_100)
+"""Positions of the log at which the import is killed."""
+PATIENCE_SECONDS = 60
+
+
+def many_deals() -> list[str]:
+    """Deals of every kind, some of them nonsense."""
+    ends = (
+        "Won,10.02.2024,01.03.2024,4500,yes,40",
+        "Lost,11.02.2024,02.03.2024,0,no,",
+        "New,,,,Select,",
+        "Offered,12.02.2024,,,no,3",
+        "Won,13.02.2024,,70,no,1",  # no date of closing: an error
+    )
+    return [f"D{n},Moses,GTX Pro,Acme,{ends[n % len(ends)]}" for n in range(DEALS)]
+
+
+def start(folder: Path, workspace: Workspace) -> subprocess.Popen[bytes]:
+    """`backstory import` in a process of its own."""
+    return subprocess.Popen(
+        [
+            *(sys.executable, "-m", "cli", "import", str(folder / "shop.toml"), str(folder)),
+            *("--data", str(workspace.directory), "--database-url", workspace.database_url),
+            *("--errors", str(folder / "errors.csv"), "--json"),
+        ],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+
+
+def wait_for(workspace: Workspace, position: int, process: subprocess.Popen[bytes]) -> None:
+    """Wait until the log is that long."""
+    until = time.monotonic() + PATIENCE_SECONDS
+    while workspace.log.last_position() < position:
+        assert time.monotonic() < until
+        assert process.poll() is None, "the import ended before it was killed"
+        time.sleep(0.002)
+
+
+def test_an_import_killed_again_and_again_is_the_import(workspace, tmp_path):
+    folder = shop(tmp_path / "shop", many_deals())
+    for position in KILLS_AT:
+        process = start(folder, workspace)
+        wait_for(workspace, position, process)
+        process.kill()
+        process.communicate()
+    last = workspace.log.last_position()
+    process = start(folder, workspace)
+    out, err = process.communicate(timeout=PATIENCE_SECONDS)
+    assert process.returncode == 1, err  # some rows are nonsense
+    summary = json.loads(out)
+    assert (summary["failed"], summary["errors_file"]) == (DEALS // 5, str(folder / "errors.csv"))
+    assert summary["events"] == workspace.log.last_position() - last > 0
+    assert summary["steps"]["deal"]["unchanged"] > 0
+
+    with Workspace.open(tmp_path, workspace.database_url, "uninterrupted") as other:
+        whole, errors = run(other, folder)
+        assert (whole.total.failed, len(errors)) == (DEALS // 5, DEALS // 5)
+        assert story(workspace) == story(other)
