@@ -76,15 +76,6 @@ MIGRATIONS: tuple[str, ...] = (
         created_at timestamptz NOT NULL DEFAULT now(),
         revoked_at timestamptz
     );
-
-    CREATE TABLE model_snapshot (
-        learner text NOT NULL,
-        position bigint NOT NULL,
-        code text NOT NULL,
-        sha256 bytea NOT NULL,
-        weights bytea NOT NULL,
-        PRIMARY KEY (learner, position)
-    );
     """,
 )
 
