@@ -27,7 +27,7 @@ lead = Dimension(
         LeadEngaged: assign(engagements=field),
         LeadQualified: assign(
             status="qualified", budget=field, authority=field, need=field, timeline=field,
-            evidence=field,
+            evidence=field, qualified_at=envelope.effective_at,
         ),
         LeadDisqualified: assign(status="disqualified", reason=field),
         LeadRecycled: assign(
@@ -35,7 +35,8 @@ lead = Dimension(
             evidence=None,
         ),
         LeadConverted: assign(
-            status="converted", customer_id=field, contact_id=field, deal_id=field
+            status="converted", customer_id=field, contact_id=field, deal_id=field,
+            converted_at=envelope.effective_at,
         ),
         LeadCustomFieldsSet: assign(custom=field, custom_personal=field),
     },
@@ -60,6 +61,8 @@ lead = Dimension(
         "contact_id": "The contact the lead became.",
         "deal_id": "The deal that was opened with the conversion.",
         "captured_at": "When the lead was captured.",
+        "qualified_at": "When the lead was last judged worth working, even if given up since.",
+        "converted_at": "When the lead was converted.",
         "custom": "Custom fields, as one object.",
         "name": "Name of the person.",
         "email": "E-mail address of the person.",

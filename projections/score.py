@@ -1,7 +1,7 @@
 """What readers see of scores."""
 
 from domain.score import OutcomeLearned, Score, ScoreRecorded
-from projections.base import Dimension, FactTable, assign, field, row
+from projections.base import Dimension, FactTable, assign, envelope, field, row
 
 score = Dimension(
     "score",
@@ -16,6 +16,7 @@ score = Dimension(
             inputs=field,
             contributions=field,
             cause_position=field,
+            scored_at=envelope.effective_at,
         ),
         OutcomeLearned: assign(
             learner=field,
@@ -34,6 +35,7 @@ score = Dimension(
         "inputs": "What the model looked at, as one object.",
         "contributions": "What each input added, in log-odds, as one object; they sum to the logit.",
         "cause_position": "Position of the event that was scored.",
+        "scored_at": "When it was said.",
         "outcome": "What came of it, once known.",
     },
 )

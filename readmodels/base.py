@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 from collections.abc import Mapping, Sequence
 from contextlib import contextmanager
@@ -29,7 +30,9 @@ PERSONAL = "personal"
 SECONDS_MAX = 30.0
 """How long a statement of a reader may take."""
 
-SQL_FILES: tuple[str, ...] = ()
+REPORTS = (
+    "base lead pipeline deal ticket activity campaign customer timeline user score learner".split()
+)
 """Files of macros in this folder, in the order they are loaded: macros may use earlier ones."""
 
 Parameters = Mapping[str, Any] | Sequence[Any] | None
@@ -88,15 +91,14 @@ class Database:
                         connection.execute(statement)
                 if catalog == self.catalog:
                     connection.execute(POSITION_AT.format(catalog=quoted(catalog)))
-                    for file in SQL_FILES:
-                        connection.execute((Path(__file__).parent / file).read_text())
+                    _make_reports(connection, {table.name for table in tables})
                 connection.commit()
 
     def _custom_fields(self, connection: DuckDBPyConnection) -> list[CustomField]:
         if not any(table.name == "custom_field" for table in self._tables[self.catalog]):
             return []
         rows = connection.execute(
-            "SELECT aggregate, name, field_type, personal, meaning "
+            "SELECT aggregate, name, field_type, personal, explanation "
             "FROM stored.custom_field_current WHERE field_type IS NOT NULL ORDER BY aggregate, name"
         )
         return [CustomField(*row) for row in rows.fetchall()]
@@ -170,6 +172,14 @@ class Database:
         """Close the files; questions under way fail."""
         with self._guard:
             self._root.close()
+
+
+def _make_reports(connection: DuckDBPyConnection, tables: set[str]) -> None:
+    """Make the macros of every file whose tables are all there."""
+    for name in REPORTS:
+        sql = (Path(__file__).parent / f"{name}.sql").read_text()
+        if tables.issuperset(re.findall(r"\b(\w+)_at\(", sql)):
+            connection.execute(sql)
 
 
 def _within(connection: DuckDBPyConnection, sql: str, seconds: float) -> pl.DataFrame:
