@@ -8,7 +8,7 @@ from types import FrameType
 from typing import Any
 
 import uvicorn
-from anyio import to_thread
+from anyio import CapacityLimiter, to_thread
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 from fastapi.responses import RedirectResponse
@@ -24,7 +24,9 @@ from api import (
     deal,
     events,
     lead,
+    learner,
     pipeline,
+    score,
     ticket,
     user,
 )
@@ -32,9 +34,12 @@ from api.node import Node
 from api.problems import PROBLEM_SCHEMA, answer_with_problems
 
 MENU = (
-    lead, customer, contact, pipeline, deal, activity, ticket, campaign, user, custom_fields, clock,
-    events,
+    lead, customer, contact, pipeline, deal, activity, ticket, campaign, user, score, learner,
+    custom_fields, clock, events,
 )  # fmt: skip
+
+READERS_MAX = 4
+"""How many questions are asked of the tables at once; each uses all processors."""
 
 DESCRIPTION = """
 Every record, every score and every report as it was at any moment, with the reason why.
@@ -58,6 +63,7 @@ def create_app(node: Node) -> FastAPI:
         title="Backstory", version="0.1.0", description=DESCRIPTION, lifespan=lifespan
     )
     app.state.node = node
+    app.state.readers = CapacityLimiter(READERS_MAX)
     answer_with_problems(app)
     for module in MENU:
         app.include_router(module.router)

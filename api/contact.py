@@ -1,5 +1,6 @@
 """Doors to contacts."""
 
+from api.answers import answer, show
 from api.base import accept, doors
 from commands.contact import (
     ArchiveContact,
@@ -14,8 +15,14 @@ from commands.contact import (
     UnlinkContact,
     WithdrawConsent,
 )
+from projections.contact import contact
+from readmodels.query import members
 
 router = doors("contacts")
+
+answer(router, "/{id}/roles", members("contact_role", "id"))
+answer(router, "/{id}/consents", members("contact_consent", "id"))
+show(router, contact)
 
 accept(router, "/{id}/create", CreateContact)
 accept(router, "/{id}/rename", RenameContact)

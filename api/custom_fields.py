@@ -2,9 +2,12 @@
 
 from uuid import UUID
 
+from api.answers import answer
 from api.base import accept, doors
 from commands.custom_fields import DeclareCustomField, RetireCustomField
 from domain.custom_fields import custom_fields_id
+from projections.custom_fields import custom_field
+from readmodels.query import records
 
 router = doors("custom-fields")
 
@@ -12,6 +15,8 @@ router = doors("custom-fields")
 def _of_its_aggregate(command: DeclareCustomField | RetireCustomField) -> UUID:
     return custom_fields_id(command.aggregate)
 
+
+answer(router, "", records(custom_field.shapes[0].table)[0])
 
 accept(router, "/declare", DeclareCustomField, stream=_of_its_aggregate)
 accept(router, "/retire", RetireCustomField, stream=_of_its_aggregate)

@@ -1,5 +1,6 @@
 """Doors to leads."""
 
+from api.answers import answer, show
 from api.base import accept, doors
 from commands.conversion import ConvertLead
 from commands.lead import (
@@ -11,8 +12,17 @@ from commands.lead import (
     RecycleLead,
     SetLeadCustomFields,
 )
+from projections.lead import lead
+from readmodels.query import report
 
 router = doors("leads")
+
+answer(router, "/board", report("lead_board"))
+answer(router, "/journey", report("lead_journey"))
+answer(router, "/funnel", report("lead_funnel"))
+answer(router, "/sources", report("lead_sources"))
+answer(router, "/source-revenue", report("lead_source_revenue"))
+show(router, lead)
 
 accept(router, "/{id}/capture", CaptureLead)
 accept(router, "/{id}/assign", AssignLead)

@@ -1,9 +1,17 @@
 """Doors to pipelines."""
 
+from api.answers import answer, show
 from api.base import accept, doors
 from commands.pipeline import DefinePipeline, RetirePipeline, RevisePipeline
+from projections.pipeline import pipeline
+from readmodels.query import report
 
 router = doors("pipelines")
+
+answer(router, "/stages", report("pipeline_stages"))
+answer(router, "/stage-durations", report("stage_durations"))
+answer(router, "/stage-duration-summary", report("stage_duration_summary"))
+show(router, pipeline)
 
 accept(router, "/{id}/define", DefinePipeline)
 accept(router, "/{id}/revise", RevisePipeline)

@@ -35,6 +35,7 @@ from eventstore.errors import (
     StaleVersion,
     Unavailable,
 )
+from projections.follower import FollowerStopped
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -108,13 +109,14 @@ STATUS: dict[type[Exception], int] = {
     Overloaded: 503,
     OutcomeUnknown: 503,
     Unavailable: 503,
+    FollowerStopped: 503,
 }
 """What the errors of the layers below are called in HTTP."""
 
 
 def answer_with_problems(app: FastAPI) -> None:
     """Have every error of `app` told as a problem."""
-    for error in (Problem, Refusal, EventStoreError, HTTPException, RequestValidationError):
+    for error in (HTTPException, RequestValidationError, EventStoreError, *STATUS):
         app.add_exception_handler(error, _told)
     app.add_exception_handler(Exception, _told)
 

@@ -1,5 +1,6 @@
 """Doors to tickets."""
 
+from api.answers import answer, show
 from api.base import accept, doors
 from commands.ticket import (
     AddTicketNote,
@@ -18,8 +19,17 @@ from commands.ticket import (
     SetTicketCustomFields,
     SolveTicket,
 )
+from projections.ticket import ticket
+from readmodels.query import report
 
 router = doors("tickets")
+
+answer(router, "/backlog", report("ticket_backlog"))
+answer(router, "/backlog-daily", report("ticket_backlog_daily"))
+answer(router, "/times", report("ticket_times"))
+answer(router, "/summary", report("ticket_summary"))
+answer(router, "/csat", report("ticket_csat"))
+show(router, ticket)
 
 accept(router, "/{id}/open", OpenTicket)
 accept(router, "/{id}/assign", AssignTicket)

@@ -7,16 +7,19 @@ import socket
 import threading
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Self
+from uuid import uuid4
 
 import httpx
+import psycopg
 
 from api.app import Server, create_app
+from api.node import Node
+from eventstore.postgres import with_database
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
     from uuid import UUID
-
-    from api.node import Node
 
 
 class Client:
@@ -73,3 +76,14 @@ def listening(node: Node) -> Iterator[str]:
             node.pulse.stop()
             server.should_exit = True
             thread.join()
+
+
+@contextmanager
+def a_node(postgres_url: str, directory: Path) -> Iterator[Node]:
+    """A started node on a database of its own, for more than one test."""
+    name = f"test_{uuid4().hex}"
+    with psycopg.connect(postgres_url, autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name}")
+        with Node.open(directory, with_database(postgres_url, name)) as node:
+            yield node
+        connection.execute(f"DROP DATABASE {name} WITH (FORCE)")

@@ -1,0 +1,203 @@
+"""How a query gets a door: `answer`; and the three every kind of record has: `show`."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+from dataclasses import dataclass
+from datetime import datetime
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Annotated, Any
+
+import orjson
+from anyio import to_thread
+from fastapi import APIRouter, Depends, Query, Request, Response
+from pydantic import AfterValidator
+
+from api.auth import Caller
+from api.pages import Cursor, opened, question
+from api.problems import NotFound, PositionNotReached, problems
+from domain.values import INTEGER_MAX
+from projections.base import Dimension
+from readmodels import query as asking
+from replay.base import ReplayError, moment
+
+if TYPE_CHECKING:
+    from api.node import Node
+
+WAIT_SECONDS = 2.0
+LIMIT_MAX = 1000
+
+
+def _moment(text: str) -> str:
+    try:
+        moment(text)
+    except ReplayError as error:
+        raise ValueError(str(error)) from None
+    return text
+
+
+Position = Annotated[int, Query(ge=0, le=INTEGER_MAX)]
+Time = Annotated[str, Query(max_length=40), AfterValidator(_moment)]
+
+
+@dataclass(frozen=True, slots=True)
+class When:
+    """The moment a query is about, and how much of the answer is wanted."""
+
+    as_of: datetime | None
+    known_at: int | datetime | None
+    min_position: int
+    limit: int
+    cursor: str | None
+
+
+async def when(
+    *,
+    request: Request,
+    as_of: Annotated[
+        Time | None,
+        Query(description="Only what had happened by then: a time; a date means its end."),
+    ] = None,
+    known_at: Annotated[
+        Position | Time | None,
+        Query(description="Only what the log knew by then: a position in it, or a time."),
+    ] = None,
+    min_position: Annotated[
+        Position, Query(description="Wait until the tables have come this far: 2 s, then 503.")
+    ] = 0,
+    limit: Annotated[int, Query(ge=1, le=LIMIT_MAX)] = 100,
+    cursor: Annotated[
+        str | None, Query(max_length=2000, description="`next` of the page before.")
+    ] = None,
+) -> When:
+    """The parameters every query takes."""
+    zone = request.app.state.node.zone
+    known = moment(known_at, zone) if isinstance(known_at, str) else known_at
+    return When(moment(as_of, zone) if as_of else None, known, min_position, limit, cursor)
+
+
+def answer(router: APIRouter, path: str, query: asking.Query) -> None:
+    """Open a door for a query: `GET <router><path>`, with the parameters it declares."""
+
+    async def door(
+        request: Request, caller: Caller, asked: Annotated[When, Depends(when)], **given: Any
+    ) -> Response:
+        return await answered(request, query, asked, given, personal=caller.personal)
+
+    own = [
+        inspect.Parameter(
+            name,
+            inspect.Parameter.KEYWORD_ONLY,
+            annotation=type_,
+            default=inspect.Parameter.empty if f"{{{name}}}" in path else None,
+        )
+        for name, type_ in query.parameters.items()
+    ]
+    common = list(inspect.signature(door, eval_str=True).parameters.values())[:-1]
+    door.__signature__ = inspect.Signature([*common, *own])  # type: ignore[attr-defined]
+    router.add_api_route(
+        path,
+        door,
+        methods=["GET"],
+        response_model=None,
+        name=query.name,
+        operation_id=query.name,
+        summary=query.name.replace("_", " ").capitalize(),
+        description=query.description,
+        responses={200: _documented(query), **problems(401, 404, 422, 503)},
+    )
+
+
+def show(router: APIRouter, dimension: Dimension) -> None:
+    """Open the doors to records of a kind: which there are, each one, and its history."""
+    tables = [shape.table for shape in dimension.shapes]
+    many, one, history = asking.records(tables[0], tables[1] if tables[1:] else None)
+    answer(router, "", many)
+    answer(router, "/{id}", one)
+    answer(router, "/{id}/history", history)
+
+
+async def answered(
+    request: Request, query: asking.Query, asked: When, given: dict[str, Any], *, personal: bool
+) -> Response:
+    """Ask the tables, at one position for all pages, and tell what they say."""
+    node: Node = request.app.state.node
+    about = question(request.url.path, request.query_params.multi_items())
+    after: tuple[Any, ...] = ()
+    await reached(node, asked.min_position)
+    if asked.cursor:
+        begun = opened(node.keys, about, asked.cursor, len(query.order) or 1)
+        position, after = begun.position, begun.last
+        await reached(node, position)
+    else:
+        position = await position_of(request, asked.known_at)
+
+    def ask() -> asking.Page:
+        moment = asking.Moment(asked.as_of, position)
+        limit = 1 if query.single else asked.limit
+        with node.asking() as database:
+            return asking.page(
+                database, query, moment, given, after=after, limit=limit, personal=personal
+            )
+
+    page = await to_thread.run_sync(ask, limiter=request.app.state.readers)
+    if query.of and not page.items and not after:
+        raise NotFound(what=query.of, id=given.get("id"))
+    if query.single:
+        item = page.items[0]
+        return _reply({"item": item, "position": position}, {"ETag": f'"{item["version"]}"'})
+    cursor = Cursor(position, page.last).sealed(node.keys, about) if page.last else None
+    return _reply({"items": page.items, "next": cursor, "position": position})
+
+
+async def position_of(request: Request, known_at: int | datetime | None) -> int:
+    """The position to be answered at, once the tables have come so far."""
+    node: Node = request.app.state.node
+    position = node.follower.position
+    if known_at is None or (isinstance(known_at, int) and known_at <= position):
+        return position if known_at is None else known_at
+    head = await to_thread.run_sync(node.workspace.log.last_position)
+    if isinstance(known_at, int):
+        await reached(node, min(known_at, head))
+        return min(known_at, head)
+    await reached(node, head)
+
+    def ask() -> int:
+        with node.asking() as database:
+            return asking.position_at(database, known_at)
+
+    return await to_thread.run_sync(ask, limiter=request.app.state.readers)
+
+
+async def reached(node: Node, position: int) -> None:
+    """Wait for the tables, but not for long."""
+    if node.follower.position >= position:
+        return
+    future = asyncio.wrap_future(node.follower.reached(position))
+    done, _ = await asyncio.wait([future], timeout=WAIT_SECONDS)
+    if not done:
+        future.cancel()
+        raise PositionNotReached(position=node.follower.position, min_position=position)
+    future.result()
+
+
+def _reply(content: dict[str, Any], headers: dict[str, str] | None = None) -> Response:
+    body = orjson.dumps(content, default=str, option=orjson.OPT_UTC_Z)
+    return Response(body, HTTPStatus.OK, headers, "application/json")
+
+
+def _documented(query: asking.Query) -> dict[str, Any]:
+    """What comes back, for the documentation."""
+    item = {"type": "object", "additionalProperties": True}
+    position = {"type": "integer", "description": "Where in the log the answer was taken."}
+    properties: dict[str, Any] = {"item": item, "position": position}
+    if not query.single:
+        next_ = {"type": ["string", "null"], "description": "The cursor of the next page."}
+        properties = {
+            "items": {"type": "array", "items": item},
+            "next": next_,
+            "position": position,
+        }
+    schema = {"type": "object", "required": list(properties), "properties": properties}
+    return {"description": "The answer", "content": {"application/json": {"schema": schema}}}
