@@ -20,9 +20,23 @@ if TYPE_CHECKING:
     from readmodels.base import Database
 
 BAR_WIDTH = 28
-STORY_ROWS = 14
+STORY_ROWS = 12
 INPUTS_SHOWN = 6
 MOVEMENTS = "opening new reopened expanded contracted won lost closing".split()
+
+LATE_CALL = """
+    SELECT call.position, call.occurred_at, deal.customer_id, customer.name
+    FROM interaction AS call
+    JOIN deal ON deal.id = call.deal_id
+    JOIN customer ON customer.id = deal.customer_id
+    JOIN event AS before
+      ON before.id = deal.id AND before.position < call.position
+      AND before.occurred_at > call.occurred_at + INTERVAL 1 DAY
+    GROUP BY ALL
+    ORDER BY count(*) DESC, call.position
+    LIMIT 1
+"""
+"""A call about a deal that had moved on by the time somebody wrote the call down."""
 
 Row = dict[str, Any]
 
@@ -85,7 +99,9 @@ def _waterfall(database: Database, end: datetime) -> Iterator[RenderableType]:
         table = Table(box=None, pad_edge=False, show_header=False)
         for name in MOVEMENTS:
             share = float(abs(row[name]) / most)
-            color = "cyan" if name in ("opening", "closing") else "green" if row[name] > 0 else "red"
+            color = (
+                "cyan" if name in ("opening", "closing") else "green" if row[name] > 0 else "red"
+            )
             bar = Bar(1, 0, share, width=BAR_WIDTH, color=color)
             table.add_row(name, Text(f"{row[name]:,.0f} {row['currency']}", justify="right"), bar)
         yield table
@@ -97,35 +113,38 @@ def _waterfall(database: Database, end: datetime) -> Iterator[RenderableType]:
 
 
 def _story(database: Database) -> Iterator[RenderableType]:
-    """A customer with a call that was written down late: before and after we knew of it."""
-    late = _rows(
-        database,
-        """
-        SELECT i.position, i.occurred_at, d.customer_id, c.name
-        FROM interaction AS i
-        JOIN deal AS d ON d.id = i.deal_id
-        JOIN customer AS c ON c.id = d.customer_id
-        WHERE EXISTS (
-          FROM event AS e WHERE e.position < i.position AND e.occurred_at > i.occurred_at + INTERVAL 2 DAY)
-        ORDER BY (SELECT count(*) FROM deal AS o WHERE o.customer_id = d.customer_id) DESC, i.position
-        LIMIT 1
-        """,
-    )
-    if not late:
+    """A customer with a call that was written down late: what we knew before, and know now."""
+    found = _rows(database, LATE_CALL)
+    if not found:
         return
-    [call] = late
-    timeline = "SELECT occurred_at, position, what, details FROM customer_timeline($customer)"
-    rows = _rows(database, timeline, {"customer": call["customer_id"]})
-    yield Text(f"{call['name']}, in the order things happened", style="bold")
-    yield _table(rows[:STORY_ROWS])
-    before = call["position"] - 1
-    yield Text.assemble(
-        "The interaction of ",
-        (f"{call['occurred_at']:%d %B %Y}", "bold"),
-        f" was written down late. To whoever asked before position {call['position']} it had not "
-        "happened yet:",
+    [call] = found
+    until = f"{call['occurred_at']:%Y-%m-%d}T23:59:59.999999Z"
+    rows = _rows(
+        database,
+        "SELECT occurred_at, type AS event, detail, position "
+        "FROM customer_timeline($customer, as_of := $until)",
+        {"customer": str(call["customer_id"]), "until": until},
     )
-    yield _asked(f"backstory history {call['customer_id']} --known-at {before}")
+    shown = rows[-STORY_ROWS:]
+    marked = [row | {"": "← written down late" if _is(row, call) else ""} for row in shown]
+    yield Text(f"{call['name']}, in the order in which things happened", style="bold")
+    yield _table(marked)
+    yield Text.assemble(
+        "\nThe last line happened on ",
+        (f"{call['occurred_at']:%d %B %Y}", "bold"),
+        f". Whoever asked before position {call['position']} was told of {len(rows) - 1} events, "
+        f"not {len(rows)}:",
+    )
+    day = f"{call['occurred_at']:%Y-%m-%d}"
+    for known in ("", f" --known-at {call['position'] - 1}"):
+        yield _asked(
+            f"backstory sql \"SELECT count(*) FROM customer_timeline('{call['customer_id']}')\""
+            f" --as-of {day}{known}"
+        )
+
+
+def _is(row: Row, call: Row) -> bool:
+    return bool(row["position"] == call["position"])
 
 
 def _score(database: Database) -> Iterator[RenderableType]:
@@ -135,7 +154,8 @@ def _score(database: Database) -> Iterator[RenderableType]:
         SELECT subject_id, position, value, previous_value
         FROM score_explained()
         WHERE learner = 'lead_conversion' AND previous_value IS NOT NULL
-        GROUP BY ALL ORDER BY abs(value - previous_value) DESC, position LIMIT 1
+        ORDER BY abs(value - previous_value) DESC, position
+        LIMIT 1
         """,
     )
     if not moved:
