@@ -87,6 +87,7 @@ class Rows:
                     yield Row(line, NIL, NIL, NIL, (), (line.problem,))
             elif holds(self.step.when, line.cells):
                 yield self._row(line, line.cells[self.step.key])
+        self._seen.clear()
 
     def _row(self, line: Line, key: str | None) -> Row:
         reasons: list[str] = [] if key else [f"{self.step.key} is missing: it names the row"]

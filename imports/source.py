@@ -183,7 +183,7 @@ class Reading:
         return read
 
     def _column(self, source: Column, kind: Kind) -> Read:
-        column, parse = source.column, self.format.reader(kind)
+        column, parse = source.column, self.format.reader(kind, source.times)
         change = self._change(source)
         default = settled(source.default, kind)
 
@@ -199,7 +199,7 @@ class Reading:
                     value = default
             except Unreadable as error:
                 raise Unreadable(f"{column}: {error}") from None
-            return value if source.times is None or value is None else value * source.times
+            return value
 
         return read
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import re
 import tomllib
 from dataclasses import dataclass
@@ -49,10 +48,17 @@ class Format:
     yes: tuple[str, ...] = ("yes", "y", "true", "t", "1")
     no: tuple[str, ...] = ("no", "n", "false", "f", "0")
 
-    def reader(self, kind: Kind) -> Callable[[str], Any]:
-        """The function that reads a cell as `kind`; it remembers what it read before."""
+    def reader(self, kind: Kind, times: Decimal | None = None) -> Callable[[str], Any]:
+        """The function that reads a cell as `kind`; it remembers what it read before.
+
+        A number may stand for so many `times` what is written, such as millions.
+        """
         if kind == "text":
             return str
+        if times is not None:
+            return lru_cache(REMEMBERED_MAX)(
+                lambda text: as_kind(kind, self.read_decimal(text) * times)
+            )
         return lru_cache(REMEMBERED_MAX)(getattr(self, f"read_{kind}"))
 
     def read_moment(self, text: str) -> datetime:
@@ -86,17 +92,11 @@ class Format:
 
     def read_number(self, text: str) -> float:
         """A number that need not be exact."""
-        number = float(self.read_decimal(text))
-        if math.isinf(number):
-            raise Unreadable(f"{text!r} is too large a number")
-        return number
+        return float(as_kind("number", self.read_decimal(text)))
 
     def read_integer(self, text: str) -> int:
         """A whole number; `100.0` is one."""
-        number = self.read_decimal(text)
-        if number != number.to_integral_value():
-            raise Unreadable(f"{text!r} is no whole number")
-        return int(number)
+        return int(as_kind("integer", self.read_decimal(text)))
 
     def read_boolean(self, text: str) -> bool:
         """Yes or no."""
@@ -124,6 +124,15 @@ class Format:
         return re.compile(
             rf"[+-]?(\d{{1,3}}([{groups}]\d{{3}})+|\d{{1,30}})({mark}\d{{1,30}})?", re.ASCII
         )
+
+
+def as_kind(kind: Kind, number: Decimal) -> Decimal | float | int:
+    """A number as `decimal`, `number` or `integer`."""
+    if kind == "integer":
+        if number != number.to_integral_value():
+            raise Unreadable(f"{number} is no whole number")
+        return int(number)
+    return float(number) if kind == "number" else number
 
 
 def date_pattern(spelled: str) -> re.Pattern[str]:

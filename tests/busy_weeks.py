@@ -6,20 +6,20 @@ contacts that change sides, tickets rated twice, and much that is written down l
 
 from __future__ import annotations
 
-import random
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
-from uuid import UUID
 
 from cli.demo.company import PIPELINE, stages, user
-from cli.demo.steps import Step, made, step
+from cli.demo.steps import Step, dice, made, step
 from commands import activity, campaign, contact, customer, deal, lead, pipeline, ticket
 from commands.conversion import ConvertLead
 from domain.pipeline import PipelineStage
 
 if TYPE_CHECKING:
+    import random
     from collections.abc import Callable, Iterator
+    from uuid import UUID
 
     from commands.base import Command
 
@@ -28,14 +28,22 @@ SOURCES = ("website", "partner", "event")
 OPEN_STAGES = ("prospecting", "discovery", "proposal", "negotiation", "pilot")
 RENEWALS = made("pipeline", "renewals")
 HOW_MANY = {
-    "customer": 8, "contact": 12, "lead": 60, "deal": 70, "ticket": 50, "activity": 90, "campaign": 4,
-}  # fmt: skip
+    "customer": 8,
+    "contact": 12,
+    "lead": 60,
+    "deal": 70,
+    "ticket": 50,
+    "activity": 90,
+    "campaign": 4,
+}
 
 
 def busy_weeks(start: datetime, days: int, tries: int, seed: int = 7) -> Iterator[Step]:
     """Steps at random in the days after `start`, in the order they are written down."""
-    chance = random.Random(seed)
-    yield step(start, RENEWALS, pipeline.DefinePipeline(name="Renewals", stages=_renewals()), user(0))
+    chance = dice("busy", seed)
+    yield step(
+        start, RENEWALS, pipeline.DefinePipeline(name="Renewals", stages=_renewals()), user(0)
+    )
     chaos = Chaos(chance)
     for number in range(tries):
         logged = start + timedelta(days=days) * ((number + chance.random()) / tries)
@@ -64,7 +72,7 @@ class Chaos:
 
     def __init__(self, chance: random.Random) -> None:
         self.chance = chance
-        self.today = datetime.min
+        self.today = datetime.min.replace(tzinfo=UTC)
         self.verbs: dict[str, list[Callable[[], Command[Any]]]] = {
             "customer": self._customer(), "contact": self._contact(), "lead": self._lead(),
             "deal": self._deal(), "ticket": self._ticket(), "activity": self._activity(),
@@ -104,7 +112,8 @@ class Chaos:
             lambda: customer.ChangeCustomerTier(tier=self.one("standard", "premium", "enterprise")),
             lambda: customer.AssignCustomer(owner=self.owner()),
             lambda: self.one(
-                customer.CloseCustomer(reason="Gone"), *[customer.ReactivateCustomer(reason="Back")] * 3
+                customer.CloseCustomer(reason="Gone"),
+                *[customer.ReactivateCustomer(reason="Back")] * 3,
             ),
         ]
 
@@ -170,7 +179,7 @@ class Chaos:
             lambda: ticket.AssignTicket(assignee=self.owner()),
             lambda: ticket.ReplyToTicket(body="We look into it."),
             lambda: ticket.HearFromTicketRequester(channel="email", body="Still broken."),
-            lambda: ticket.PutTicketPending(),
+            ticket.PutTicketPending,
             lambda: ticket.PutTicketOnHold(hold_reason="A part is on its way"),
             lambda: ticket.ChangeTicketPriority(priority=self.one(*priority)),
             lambda: ticket.SolveTicket(resolution="Done."),
@@ -214,7 +223,7 @@ class Chaos:
             lambda: campaign.PlanCampaign(
                 name="A campaign", channel="email", currency=self.one(*CURRENCIES)
             ),
-            lambda: campaign.StartCampaign(),
+            campaign.StartCampaign,
             lambda: campaign.RecordCampaignCost(cost=self.price()),
             *[lambda: campaign.AddCampaignMember(**self._member())] * 5,
             *[

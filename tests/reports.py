@@ -6,8 +6,9 @@ folding events one by one: no SQL, no columns.
 
 from __future__ import annotations
 
+import atexit
 import math
-import random
+import shutil
 import tempfile
 from collections import defaultdict
 from contextlib import suppress
@@ -22,6 +23,7 @@ from uuid import UUID
 
 from cli.demo.company import DAYS
 from cli.demo.history import history
+from cli.demo.steps import dice
 from domain.base import Event, Refusal, State, fold
 from eventstore.log import STATES
 from projections.tables import Tables
@@ -65,8 +67,9 @@ class Reports:
 
     def __init__(self, log: Sequence[RecordedEvent]) -> None:
         self.log = log
-        self._directory = tempfile.TemporaryDirectory(prefix="backstory-reports-")
-        tables = Tables(Path(self._directory.name))
+        directory = tempfile.mkdtemp(prefix="backstory-reports-")
+        atexit.register(shutil.rmtree, directory, ignore_errors=True)
+        tables = Tables(Path(directory))
         tables.apply(arrow(log))
         self.database: Database = tables.database
 
@@ -93,11 +96,11 @@ class At:
 
 def moments(seed: int = 1) -> list[At]:
     """Now, and moments at random: bounded on either axis, and on both."""
-    log, chance = story(), random.Random(seed)
+    log, chance = story(), dice("moments", seed)
 
     def time() -> datetime:
         first, last = log[0].occurred_at, log[-1].occurred_at
-        return first + (last - first) * (0.2 + 0.8 * chance.random())
+        return first + (last - first) * chance.uniform(0.2, 1)
 
     def position() -> int:
         return log[chance.randrange(len(log) // 4, len(log))].position
@@ -128,7 +131,7 @@ class Past:
 
     def __init__(self, log: Sequence[RecordedEvent], at: At) -> None:
         self.at = at
-        known = [r for r in log if at.known_at is None or r.position <= at.known_at]
+        known = [one for one in log if at.known_at is None or one.position <= at.known_at]
         latest: dict[UUID, datetime] = {}
         self.streams: dict[UUID, list[Seen]] = defaultdict(list)
         for recorded in known:
@@ -136,8 +139,8 @@ class Past:
             latest[recorded.stream_id] = effective
             if at.as_of is None or effective <= at.as_of:
                 self.streams[recorded.stream_id].append(Seen(recorded, effective))
-        self.facts = [r for r in known if at.as_of is None or r.occurred_at <= at.as_of]
-        self.moment = at.as_of or max((r.occurred_at for r in known), default=None)
+        self.facts = [one for one in known if at.as_of is None or one.occurred_at <= at.as_of]
+        self.moment = at.as_of or max(recorded.occurred_at for recorded in known)
 
     def of(self, state: type[S]) -> dict[UUID, S]:
         """The states of all records of a kind, folded."""
@@ -159,7 +162,9 @@ class Past:
 
     def last(self, stream_id: UUID, *kinds: type[Event]) -> Seen | None:
         """The last event of one of these kinds on a stream."""
-        return next((s for s in reversed(self.streams[stream_id]) if isinstance(s.event, kinds)), None)
+        return next(
+            (s for s in reversed(self.streams[stream_id]) if isinstance(s.event, kinds)), None
+        )
 
     def happened(self, *kinds: type[Event]) -> Iterator[RecordedEvent]:
         """Events of these kinds, by when they are said to have happened."""
@@ -169,9 +174,7 @@ class Past:
 _NEVER = datetime.min.replace(tzinfo=UTC)
 
 
-def check(
-    rows: list[dict[str, Any]], keys: str, expected: Mapping[Any, Mapping[str, Any]]
-) -> None:
+def check(rows: list[dict[str, Any]], keys: str, expected: Mapping[Any, Mapping[str, Any]]) -> None:
     """A report has one row for each of these keys, and these values in it.
 
     `keys` names the columns that tell its rows apart; floats may differ by a rounding.

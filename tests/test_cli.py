@@ -160,6 +160,47 @@ def test_what_there_is_not_is_said_in_a_sentence(shell: Shell):
     shell("history", "1eadface", "--as-off", "2024-01-01", code=2)
 
 
+def test_sql(shell: Shell):
+    rows = json.loads(shell("sql", "SELECT id, status, owner FROM lead", "--format", "json"))
+    assert rows == [{"id": str(LEAD), "status": "qualified", "owner": str(ANN)}]
+    shown = shell("sql", "SELECT l.status, p.name FROM lead l JOIN lead_personal p USING (id)")
+    assert "qualified" in shown
+    assert "Ann Example" in shown
+    csv = shell("sql", "SELECT type FROM event ORDER BY position LIMIT 2", "--format", "csv")
+    assert csv.splitlines() == ["type", "user.registered.v1", "lead.captured.v1"]
+
+
+def test_sql_as_it_was(shell: Shell):
+    status = "SELECT status FROM lead"
+    assert "open" in shell("sql", status, "--as-of", "2024-03-02", "--format", "csv")
+    assert shell("sql", status, "--as-of", "2024-03-01", "--format", "csv").splitlines() == ["status"]
+    captured = shell.json("history", "1eadface")["happenings"][0]["position"]
+    assert "open" in shell("sql", status, "--known-at", str(captured), "--format", "csv")
+
+
+def test_sql_looks_and_does_not_touch(shell: Shell):
+    shell("sql", "DELETE FROM lead", code=1)
+    assert "one SELECT statement" in shell.err
+    shell("sql", "SELECT nonsense FROM lead", code=1)
+    assert '"nonsense" not found' in shell.err
+    shell("sql", "FROM read_csv('/etc/passwd')", code=1)
+
+
+def test_verify_and_rebuild(shell: Shell):
+    verdict = shell.json("verify")
+    assert (verdict["good"], verdict["findings"]) == (True, [])
+    assert all(verdict["tables"].values())
+    before = os.readlink(shell.data / "tables" / "current")
+    rebuilt = shell.json("rebuild")
+    assert all(rebuilt["same"].values())
+    assert os.readlink(shell.data / "tables" / "current") != before
+    assert [path.name for path in (shell.data / "tables").iterdir() if path.name != "current"] == [
+        os.readlink(shell.data / "tables" / "current")
+    ]
+    assert "Verified." in shell("verify", "--models")
+    assert "qualified" in shell("sql", "SELECT status FROM lead")
+
+
 def test_keys_are_made_listed_and_ended(shell: Shell):
     made = shell.json("key", "create", "--actor", "ann", "--label", "for tests")
     assert made["key"].startswith("bk_")

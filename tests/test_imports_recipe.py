@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 import pytest
 
 from imports.base import Import
-from imports.recipe import RECIPES, Recipe, RecipeInvalid, load
+from imports.recipe import RECIPES, Ask, CustomField, Lookup, Recipe, RecipeInvalid, Step, load
+from imports.source import Column, Reference
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -49,6 +51,24 @@ def test_every_recipe_that_comes_along_is_valid_and_named_after_its_file(path):
 
 def test_a_recipe_may_be_anybodys_file(tmp_path):
     assert load(written(tmp_path)).files == ("leads.csv",)
+
+
+def test_the_recipe_of_the_manual_is_valid(tmp_path):
+    manual = RECIPES.with_name("README.md").read_text(encoding="utf-8")
+    [text] = re.findall(r"```toml\n(.*?)```", manual, re.DOTALL)
+    (tmp_path / "manual.toml").write_text(text, encoding="utf-8")
+    recipe = load(str(tmp_path / "manual.toml"))
+    assert [ask.command for step in recipe.step for ask in step.ask] == [
+        "CaptureLead",
+        "DisqualifyLead",
+    ]
+
+
+@pytest.mark.parametrize("part", [Recipe, Step, Ask, CustomField, Lookup, Column, Reference])
+def test_the_manual_explains_every_word(part):
+    manual = RECIPES.with_name("README.md").read_text(encoding="utf-8")
+    unexplained = [word for word in part.model_fields if not re.search(rf"\b{word}\b", manual)]
+    assert unexplained == []
 
 
 def test_an_unknown_recipe_is_told_with_those_there_are():

@@ -93,6 +93,12 @@ def test_a_whole_number_may_bear_a_fraction_of_nothing():
         FORMAT.reader("integer")("2.5")
 
 
+def test_a_number_may_stand_for_so_many_times_what_is_written():
+    assert FORMAT.reader("decimal", Decimal(1_000_000))("1100.04") == Decimal(1_100_040_000)
+    assert FORMAT.reader("integer", Decimal(12))("0.5") == 6
+    assert FORMAT.reader("number", Decimal("0.01"))("63") == 0.63
+
+
 def test_yes_and_no_are_words_of_the_file():
     assert [FORMAT.reader("boolean")(text) for text in ("Yes", "TRUE", "1")] == [True] * 3
     assert [FORMAT.reader("boolean")(text) for text in ("No", "false", "0")] == [False] * 3

@@ -103,7 +103,9 @@ def test_sources_count_every_lead_once_whatever_became_of_it(at: At):
 def test_revenue_of_sources_is_that_of_their_deals_and_never_mixes_currencies(at: At):
     past = Past(story(), at)
     first: dict[UUID, Journey] = {}
-    for _, journey in sorted(journeys(past).items(), key=lambda item: (item[1].captured_at, str(item[0]))):
+    for _, journey in sorted(
+        journeys(past).items(), key=lambda item: (item[1].captured_at, str(item[0]))
+    ):
         if journey.deal and journey.deal_id:
             first.setdefault(journey.deal_id, journey)
     expected: dict[tuple[str, str], dict[str, Any]] = defaultdict(
@@ -149,6 +151,8 @@ def test_the_funnel_counts_the_lost_ones(at: At):
     for row in rows:
         assert row["captured"] == row["in_work"] + row["disqualified"] + row["converted"]
         assert row["deals"] == row["deals_open"] + row["deals_won"] + row["deals_lost"]
-    captured = sum(1 for id in past.told(Lead) if isinstance(past.streams[id][0].event, LeadCaptured))
+    captured = sum(
+        1 for id in past.told(Lead) if isinstance(past.streams[id][0].event, LeadCaptured)
+    )
     assert sum(row["captured"] for row in rows) == captured
     assert sum(row["deals_lost"] + row["disqualified"] for row in rows) > 0
