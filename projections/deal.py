@@ -21,6 +21,8 @@ STAGE: Assignments = assign(
     forecast_category=field,
     pipeline_revision=field,
     stage_since=envelope.effective_at,
+    amount=field,
+    currency=field,
 )
 MOVE: Assignments = row(
     from_stage=field,
@@ -72,14 +74,12 @@ deal = Dimension(
         DealAssigned: assign(owner=field),
         DealWon: {
             **STAGE,
-            **assign(status="won", amount=field, currency=field, closed_at=envelope.effective_at),
+            **assign(status="won", closed_at=envelope.effective_at),
         },
         DealLost: {
             **STAGE,
             **assign(
                 status="lost",
-                amount=field,
-                currency=field,
                 closed_at=envelope.effective_at,
                 reason=field,
                 competitor=field,

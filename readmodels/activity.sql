@@ -35,7 +35,7 @@ CREATE OR REPLACE MACRO overdue_activities(as_of := NULL, known_at := NULL) AS T
     priority,
     owner,
     due,
-    days_between(due, moment(as_of, known_at)) AS overdue_days,
+    round(days_between(due, moment(as_of, known_at)), 2) AS overdue_days,
     customer_id,
     contact_id,
     lead_id,

@@ -10,13 +10,13 @@ CREATE OR REPLACE MACRO moment(as_of := NULL, known_at := NULL) AS (
   )
 );
 
--- Hours between two times, to the hundredth.
+-- Hours between two times.
 CREATE OR REPLACE MACRO hours_between(since, until) AS
-  round((epoch_us(until) - epoch_us(since)) / 3_600_000_000, 2);
+  (epoch_us(until) - epoch_us(since)) / 3_600_000_000;
 
--- Days between two times, to the hundredth; a day is 24 hours.
+-- Days between two times; a day is 24 hours.
 CREATE OR REPLACE MACRO days_between(since, until) AS
-  round((epoch_us(until) - epoch_us(since)) / 86_400_000_000, 2);
+  (epoch_us(until) - epoch_us(since)) / 86_400_000_000;
 
 -- A part of a whole, 0 to 1, to the ten-thousandth; NULL when there is no whole.
 CREATE OR REPLACE MACRO share(part, whole) AS round(part / nullif(whole, 0), 4);

@@ -100,7 +100,7 @@ CREATE OR REPLACE MACRO customer_health_board(as_of := NULL, known_at := NULL) A
     profile.tickets_open,
     profile.mean_rating,
     profile.last_interaction_at,
-    days_between(profile.last_interaction_at, moment(as_of, known_at)) AS quiet_days
+    round(days_between(profile.last_interaction_at, moment(as_of, known_at)), 2) AS quiet_days
   FROM customer_profile(as_of, known_at) AS profile
   LEFT JOIN earlier USING (customer_id)
   WHERE profile.status = 'active'

@@ -165,7 +165,7 @@ CREATE OR REPLACE MACRO closed_deals(as_of := NULL, known_at := NULL) AS TABLE
     deal.competitor,
     deal.customer_id,
     deal.pipeline_id,
-    days_between(deal.opened_at, deal.closed_at) AS cycle_days
+    round(days_between(deal.opened_at, deal.closed_at), 2) AS cycle_days
   FROM deal_at(as_of, known_at) AS deal
   LEFT JOIN closing USING (id)
   WHERE deal.status IN ('won', 'lost');

@@ -26,7 +26,7 @@ CREATE OR REPLACE MACRO lead_board(as_of := NULL, known_at := NULL) AS TABLE
     lead.engagements,
     engaged.last_engaged_at,
     lead.captured_at,
-    days_between(lead.captured_at, moment(as_of, known_at)) AS age_days
+    round(days_between(lead.captured_at, moment(as_of, known_at)), 2) AS age_days
   FROM lead_at(as_of, known_at) AS lead
   LEFT JOIN foreseen USING (id)
   LEFT JOIN engaged USING (id)

@@ -68,8 +68,8 @@ CREATE OR REPLACE MACRO stage_durations(as_of := NULL, known_at := NULL) AS TABL
     count(*) AS stays,
     min(entered_at) AS first_entered_at,
     CASE WHEN count(exited_at) = count(*) THEN max(exited_at) END AS last_exited_at,
-    arg_max(days, position) AS latest_days,
-    sum(days) AS cumulative_days
+    round(arg_max(days, position), 2) AS latest_days,
+    round(sum(days), 2) AS cumulative_days
   FROM lasted
   GROUP BY id, pipeline_id, to_stage
   ORDER BY deal_id, first_entered_at, stage;

@@ -9,7 +9,7 @@ CREATE OR REPLACE MACRO ticket_backlog(as_of := NULL, known_at := NULL) AS TABLE
     count(*) AS tickets,
     count(*) FILTER (replies = 0) AS unanswered,
     min(opened_at) AS oldest_opened_at,
-    max(days_between(opened_at, moment(as_of, known_at))) AS oldest_days,
+    round(max(days_between(opened_at, moment(as_of, known_at))), 2) AS oldest_days,
     round(median(days_between(opened_at, moment(as_of, known_at))), 2) AS median_days
   FROM ticket_at(as_of, known_at)
   WHERE status NOT IN ('solved', 'closed')
@@ -76,11 +76,12 @@ CREATE OR REPLACE MACRO ticket_times(as_of := NULL, known_at := NULL) AS TABLE
     ticket.opened_at,
     answered.first_response_at,
     ticket.solved_at,
-    greatest(hours_between(ticket.opened_at, answered.first_response_at), 0)
+    round(greatest(hours_between(ticket.opened_at, answered.first_response_at), 0), 2)
       AS first_response_hours,
-    hours_between(ticket.opened_at, ticket.solved_at) AS resolution_hours,
-    if(ticket.solved_at IS NULL, hours_between(ticket.opened_at, moment(as_of, known_at)), NULL)
-      AS waiting_hours,
+    round(hours_between(ticket.opened_at, ticket.solved_at), 2) AS resolution_hours,
+    CASE WHEN ticket.solved_at IS NULL
+      THEN round(hours_between(ticket.opened_at, moment(as_of, known_at)), 2)
+    END AS waiting_hours,
     ticket.replies,
     ticket.comments,
     ticket.reopenings,
