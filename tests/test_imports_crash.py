@@ -1,4 +1,4 @@
-"""An import that is killed goes on where it stood: nothing lost, nothing twice."""
+"""Imports that are killed, or run twice at once: nothing is lost, nothing done twice."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 from eventstore.workspace import Workspace
@@ -13,6 +14,8 @@ from tests.imports_shop import run, shop, story
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from imports.report import Tally
 
 DEALS = 1_500
 KILLS_AT = (100, 600, 1_100)
@@ -73,4 +76,22 @@ def test_an_import_killed_again_and_again_is_the_import(workspace, tmp_path):
     with Workspace.open(tmp_path, workspace.database_url, "uninterrupted") as other:
         whole, errors = run(other, folder)
         assert (whole.total.failed, len(errors)) == (DEALS // 5, DEALS // 5)
+        assert story(workspace) == story(other)
+
+
+def test_two_imports_of_one_file_at_once_are_one(workspace, tmp_path):
+    folder = shop(tmp_path / "shop", many_deals()[:600])
+
+    def work(name: str) -> Tally:
+        copy = shop(tmp_path / name, many_deals()[:600])
+        with Workspace.open(tmp_path, workspace.database_url) as mine:
+            return run(mine, copy)[0].total
+
+    with ThreadPoolExecutor(2) as pool:
+        first, second = pool.map(work, ("first", "second"))
+    declared = 2
+    assert first.events + second.events + declared == workspace.log.last_position()
+    assert first.failed == second.failed == 600 // 5
+    with Workspace.open(tmp_path, workspace.database_url, "alone") as other:
+        run(other, folder)
         assert story(workspace) == story(other)
