@@ -1,0 +1,1 @@
+"""What a user would build or take instead, at its best, in processes of its own."""
