@@ -22,9 +22,9 @@ from eventstore.intent import Context
 from imports.change import Change, fixed_differences
 from imports.files import find, lookup_table
 from imports.flight import Flight
-from imports.past import Past, recorded, versions_of
+from imports.past import Past, Records, recorded, versions_of
 from imports.report import Errors, Progress, Summary, Tally
-from imports.rows import Rows
+from imports.rows import Rows, references
 from imports.source import Reading, settled
 from imports.values import Unreadable
 
@@ -74,6 +74,7 @@ class Import:
             Rows(recipe, step, reading, self.files.get(step.file or "")) for step in recipe.step
         ]
         self._flight = Flight(writer, actor, self._landed)
+        self._records = Records(log, recipe.referred_to)
         self._now = datetime.now(UTC)
         self._step: Step = recipe.step[0]
         self._tally = Tally()
@@ -115,15 +116,17 @@ class Import:
     def _take(self, chunk: Sequence[Row]) -> None:
         """Deal with some rows: they fail, are there already, or go to the writer."""
         self._tally.rows += len(chunk)
+        lacking = self._lacking(chunk)
         past = versions_of(self.log, [row for row in chunk if not row.reasons])
         done = self._done(chunk, past)
         for row in chunk:
             known = past.get(row.id, Past())
-            if row.reasons:
-                self._fail(row, row.reasons)
+            if reasons := row.reasons or lacking.get(row.id):
+                self._fail(row, reasons)
             elif row.id in done:
                 self._tally.unchanged += 1
                 self._tally.skipped += done[row.id]
+                self._records.add(self._step.record, row.stream_id)
             else:
                 try:
                     if known.revision(row.version):
@@ -132,6 +135,16 @@ class Import:
                         self._ask_for_new(row, known)
                 except Unreadable as error:
                     self._fail(row, error.args)
+
+    def _lacking(self, chunk: Sequence[Row]) -> dict[UUID, list[str]]:
+        """What rows refer to and does not exist, by their ids."""
+        wanted = [(row.id, *found) for row in chunk for found in references(row, self._step)]
+        absent = self._records.lacking(record for _, record, _ in wanted)
+        lacking: dict[UUID, list[str]] = {}
+        for row_id, record, told in wanted:
+            if record in absent and told not in lacking.setdefault(row_id, []):
+                lacking[row_id].append(told)
+        return lacking
 
     def _done(self, chunk: Sequence[Row], past: Mapping[UUID, Past]) -> dict[UUID, int]:
         """Rows of which every command was obeyed before, with how many those are."""
@@ -185,7 +198,9 @@ class Import:
         tally.clipped += outcome.clipped
         if outcome.reasons:
             self._fail(outcome.row, outcome.reasons)
-        elif not outcome.events:
+            return
+        self._records.add(self._step.record, outcome.row.stream_id)
+        if not outcome.events:
             tally.unchanged += 1
         elif outcome.known:
             tally.changed += 1

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Iterable, Sequence
     from datetime import datetime
     from uuid import UUID
 
@@ -26,6 +26,10 @@ CROSS JOIN LATERAL (
 WHERE latest IS NOT NULL
 """
 RECORDED = "SELECT event_id FROM log_events WHERE event_id = ANY(%s)"
+EXISTING = """
+SELECT id FROM unnest(%s::uuid[]) AS wanted(id)
+WHERE EXISTS (SELECT FROM log_events WHERE originator_id = id AND originator_version = 1)
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +66,28 @@ def recorded(log: Log, event_ids: Sequence[UUID]) -> set[UUID]:
     with log.cursor() as cursor:
         cursor.execute(RECORDED, (list(event_ids),), prepare=False)
         return {row["event_id"] for row in cursor.fetchall()}
+
+
+class Records:
+    """Which records there are that rows may refer to: those of this run, and those of the log."""
+
+    def __init__(self, log: Log, kinds: Collection[str]) -> None:
+        self.log, self.kinds = log, kinds
+        self._known: set[UUID] = set()
+
+    def add(self, kind: str, id: UUID) -> None:
+        """There is this record now."""
+        if kind in self.kinds:
+            self._known.add(id)
+
+    def lacking(self, ids: Iterable[UUID]) -> set[UUID]:
+        """Which of these there are not."""
+        unsure = set(ids) - self._known
+        if unsure:
+            with self.log.cursor() as cursor:
+                cursor.execute(EXISTING, (list(unsure),), prepare=False)
+                self._known.update(row["id"] for row in cursor.fetchall())
+        return unsure - self._known
 
 
 def _runs(versions: Sequence[UUID]) -> list[UUID]:

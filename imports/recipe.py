@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tomllib
 from datetime import date, datetime
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
@@ -104,6 +105,13 @@ class Ask(Part):
         """Whether the command takes custom fields."""
         return "custom" in self.of.model_fields
 
+    @cached_property
+    def references(self) -> tuple[tuple[str, Reference], ...]:
+        """The fields that are ids of other records."""
+        return tuple(
+            (name, source) for name, source in self.fields.items() if isinstance(source, Reference)
+        )
+
     @property
     def new(self) -> bool:
         """Whether a row that was never imported leads to this command."""
@@ -198,6 +206,11 @@ class Recipe(Part):
         """The files it reads, in order."""
         steps = [step.file for step in self.step if step.file]
         return tuple(dict.fromkeys([*steps, *(lookup.file for lookup in self.lookup.values())]))
+
+    @property
+    def referred_to(self) -> frozenset[str]:
+        """The kinds of records that rows refer to."""
+        return frozenset(source.ref for source in self.sources() if isinstance(source, Reference))
 
     def sources(self) -> Iterator[AnySource]:
         """Every place a value comes from."""

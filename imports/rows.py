@@ -57,6 +57,15 @@ class Row:
     reasons: tuple[str, ...] = ()
 
 
+def references(row: Row, step: Step) -> Iterator[tuple[UUID, str]]:
+    """The records of other steps that a row refers to, and what to say if there is none."""
+    for one in row.asked:
+        for name, source in one.ask.references:
+            if source.ref != step.record and (id_ := one.values[name]) is not None:
+                key = source.key or row.line.cells[source.column or ""]
+                yield id_, f"{source.column or name}: there is no {source.ref} {key!r}"
+
+
 class Rows:
     """The rows of one step."""
 

@@ -225,7 +225,7 @@ def test_what_cannot_change_is_an_error_and_changes_nothing(
         ("X,Moses,GTX Pro,Acme,Won,10.02.2024,,500,no,", "WinDeal has no date"),
         ("X,Moses,GTX Pro,Acme,New,10.02.2999,,,no,", "2999-02-10 00:00 is yet to come"),
         ("X,Moses,GTX Pro,Acme,Won,10.02.2024,1.3.2999,5,no,", "2999-03-01 00:00 is yet to come"),
-        ("X,Moses,GTX Pro,Nobody,New,10.02.2024,,,no,", "OpenDeal: There is no such customer."),
+        ("X,Moses,GTX Pro,Nobody,New,10.02.2024,,,no,", "customer: there is no customer 'Nobody'"),
         ("X,Moses,GTX Pro,Acme,Won,10.02.2024,01.03.2024,-5,no,", "amount: Input should be great"),
         (",Moses,GTX Pro,Acme,New,10.02.2024,,,no,", "id is missing: it names the row"),
         ("X,Moses,,Acme,New,10.02.2024,,,no,", "amount has no value"),
