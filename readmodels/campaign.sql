@@ -160,7 +160,7 @@ CREATE OR REPLACE MACRO campaign_performance(as_of := NULL, known_at := NULL) AS
     currency,
     budget,
     cost,
-    round(cost / nullif(converted_leads, 0), 2) AS cost_per_converted_lead,
+    (cost / nullif(converted_leads, 0))::DECIMAL(18, 2) AS cost_per_converted_lead,
     revenue,
     round((revenue - cost) / nullif(cost, 0), 4) AS roi
   FROM performance

@@ -76,8 +76,9 @@ CREATE OR REPLACE MACRO ticket_times(as_of := NULL, known_at := NULL) AS TABLE
     ticket.opened_at,
     answered.first_response_at,
     ticket.solved_at,
-    round(greatest(hours_between(ticket.opened_at, answered.first_response_at), 0), 2)
-      AS first_response_hours,
+    CASE WHEN answered.first_response_at < ticket.opened_at THEN 0
+      ELSE round(hours_between(ticket.opened_at, answered.first_response_at), 2)
+    END AS first_response_hours,
     round(hours_between(ticket.opened_at, ticket.solved_at), 2) AS resolution_hours,
     CASE WHEN ticket.solved_at IS NULL
       THEN round(hours_between(ticket.opened_at, moment(as_of, known_at)), 2)

@@ -76,10 +76,9 @@ class Reports:
     def ask(self, report: str, *given: Any, at: At, **named: Any) -> list[dict[str, Any]]:
         """The rows of a report at a moment."""
         named |= {"as_of": at.as_of, "known_at": at.known_at}
-        arguments = [f"${number}" for number in range(1, len(given) + 1)]
-        arguments += [f"{name} := ${name}" for name in named]
-        values = {str(number): value for number, value in enumerate(given, 1)} | named
-        frame = self.database.query(f"FROM {report}({', '.join(arguments)})", values)
+        keys = {f"key_{number}": value for number, value in enumerate(given)}
+        arguments = [f"${key}" for key in keys] + [f"{name} := ${name}" for name in named]
+        frame = self.database.query(f"FROM {report}({', '.join(arguments)})", keys | named)
         return frame.to_dicts()
 
 
@@ -130,7 +129,7 @@ class Past:
     """A log as it was at a moment."""
 
     def __init__(self, log: Sequence[RecordedEvent], at: At) -> None:
-        self.at = at
+        self._states: dict[type[State[Any]], dict[UUID, Any]] = {}
         known = [one for one in log if at.known_at is None or one.position <= at.known_at]
         latest: dict[UUID, datetime] = {}
         self.streams: dict[UUID, list[Seen]] = defaultdict(list)
@@ -144,10 +143,12 @@ class Past:
 
     def of(self, state: type[S]) -> dict[UUID, S]:
         """The states of all records of a kind, folded."""
-        return {
-            stream_id: fold(state(), (seen.event for seen in told))
-            for stream_id, told in self.told(state).items()
-        }
+        if state not in self._states:
+            self._states[state] = {
+                stream_id: fold(state(), (seen.event for seen in told))
+                for stream_id, told in self.told(state).items()
+            }
+        return self._states[state]
 
     def told(self, state: type[State[Any]]) -> dict[UUID, list[Seen]]:
         """The events of all records of a kind."""
