@@ -9,7 +9,7 @@ from decimal import Decimal
 from typing import Annotated, Literal
 from uuid import UUID
 
-from email_validator import EmailNotValidError, validate_email
+from email_validator import SPECIAL_USE_DOMAIN_NAMES, EmailNotValidError, validate_email
 from pydantic import AfterValidator, AwareDatetime, Field, FiniteFloat, StringConstraints
 
 INTEGER_MAX = 2**63 - 1
@@ -18,14 +18,26 @@ NIL = UUID(int=0)
 """The id that nothing has."""
 
 
+UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
+PLAIN_EMAIL = re.compile(
+    r"[a-zA-Z0-9_+-]+(\.[a-zA-Z0-9_+-]+)*@([a-z0-9]+(-[a-z0-9]+)*\.)+(?P<top>[a-z]{2,})"
+)
+PLAIN_EMAIL_LENGTH_MAX = 63
+
+
 def _storable(text: str) -> str:
     """PostgreSQL and JSON cannot hold NUL; UTF-8 cannot hold lone surrogates."""
-    if "\x00" in text or any("\ud800" <= char <= "\udfff" for char in text):
+    if UNSTORABLE.search(text):
         raise ValueError("contains NUL or a lone surrogate, which cannot be stored")
     return unicodedata.normalize("NFC", text)
 
 
 def _email(text: str) -> str:
+    # Most addresses are such that there is nothing to normalize; to see that at a glance takes
+    # 1 µs instead of 40, twice for each lead.
+    plain = PLAIN_EMAIL.fullmatch(text) if len(text) <= PLAIN_EMAIL_LENGTH_MAX else None
+    if plain and plain["top"] not in SPECIAL_USE_DOMAIN_NAMES:
+        return text
     try:
         return validate_email(text, check_deliverability=False).normalized
     except EmailNotValidError as error:
