@@ -23,8 +23,10 @@ from api import (
     customer,
     deal,
     events,
+    health,
     lead,
     learner,
+    local,
     pipeline,
     score,
     ticket,
@@ -35,7 +37,7 @@ from api.problems import PROBLEM_SCHEMA, answer_with_problems
 
 MENU = (
     lead, customer, contact, pipeline, deal, activity, ticket, campaign, user, score, learner,
-    custom_fields, clock, events,
+    custom_fields, clock, events, local,
 )  # fmt: skip
 
 READERS_MAX = 4
@@ -64,6 +66,7 @@ def create_app(node: Node) -> FastAPI:
     )
     app.state.node = node
     app.state.readers = CapacityLimiter(READERS_MAX)
+    app.state.examiners = CapacityLimiter(health.EXAMINED_AT_ONCE_MAX)
     answer_with_problems(app)
     for module in MENU:
         app.include_router(module.router)

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import ipaddress
 import secrets
+import shutil
+import threading
 from dataclasses import asdict
-from datetime import datetime
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
@@ -23,7 +24,7 @@ from pydantic import AwareDatetime, BaseModel
 from api.problems import NotFound, Problem
 from readmodels.base import QueryTimeout
 from readmodels.guard import NotAllowed
-from replay.rebuild import turn
+from replay.rebuild import FOLLOWER_SECONDS_MAX, turn
 from replay.tables import DECLARED, Here, folder_of
 
 if TYPE_CHECKING:
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
 ARROW = "application/vnd.apache.arrow.stream"
 POSITION = "X-Position"
 SQL_SECONDS_MAX = 600.0
+TURNING = threading.Lock()
+"""One turn at a time: the next one begins with the tables of the last."""
 
 
 class SqlRefused(Problem, status=422):
@@ -39,7 +42,7 @@ class SqlRefused(Problem, status=422):
 
 
 class NotLocal(Problem, status=403):
-    """This door is for the command line of the machine the server runs on."""
+    """Only the command line on the machine of the server opens this door."""
 
 
 def local(request: Request) -> None:
@@ -61,15 +64,17 @@ class Sql(BaseModel):
     sql: str
     as_of: AwareDatetime | None = None
     known_at: int | None = None
+    min_position: int = 0
+    """The answer is taken from tables that have come so far."""
 
 
 @router.post("/sql")
 async def sql(request: Request, asked: Sql) -> Response:
     """The answer to anybody's SELECT, in Arrow."""
     node: Node = request.app.state.node
-    node.follower.wait_for
 
     def ask() -> pl.DataFrame:
+        node.follower.wait_for(asked.min_position, FOLLOWER_SECONDS_MAX)
         with node.asking() as database:
             return database.sql_as_of(
                 asked.sql,
@@ -121,9 +126,12 @@ async def turn_to(request: Request, generation: UUID) -> Response:
         raise NotFound(what="generation", id=generation)
 
     def change() -> dict[str, Any]:
-        tables, rebuilt = turn(node.workspace, node.follower, folder)
-        node.turn_to(tables)
-        return asdict(rebuilt)
+        with TURNING:
+            before = node.tables.paths[0].parent
+            tables, rebuilt = turn(node.workspace, node.follower, folder)
+            node.turn_to(tables)
+            shutil.rmtree(before)
+            return asdict(rebuilt)
 
     return Response(orjson.dumps(await to_thread.run_sync(change)), media_type="application/json")
 

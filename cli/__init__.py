@@ -33,6 +33,22 @@ VERBS: dict[str, dict[str, Verb]] = {
             "Name the event that gave a field its value, who caused it, and because of what.",
         ),
     },
+    "The present": {
+        "sql": Verb(
+            "cli.sql",
+            "Ask the tables; with a moment, every table named is that of the moment.",
+        ),
+    },
+    "Proof": {
+        "verify": Verb(
+            "cli.proof",
+            "Rebuild everything from the log in an empty directory, and name what is not the same.",
+        ),
+        "rebuild": Verb(
+            "cli.proof",
+            "Make the tables anew from the log, beside the old ones, and put them in their place.",
+        ),
+    },
     "Running it": {
         "serve": Verb(
             "cli.serve", "Run the database, the API and the learners, until Ctrl-C or SIGTERM."

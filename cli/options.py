@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 from typing import Annotated
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import typer
 
@@ -49,6 +50,27 @@ KnownAt = Annotated[
         help="Only what the log knew by then: a time, or a position in the log.",
     ),
 ]
+
+
+def _zone(name: str) -> ZoneInfo:
+    try:
+        return ZoneInfo(str(name))  # the default is one already
+    except (ValueError, OSError, ZoneInfoNotFoundError):
+        raise typer.BadParameter(f"{name!r} is no time zone; try UTC or Europe/Berlin") from None
+
+
+Zone = Annotated[
+    ZoneInfo,
+    typer.Option(
+        "--zone",
+        envvar="BACKSTORY_ZONE",
+        metavar="ZONE",
+        parser=_zone,
+        show_default="UTC",
+        help="Whose days bare dates are, such as Europe/Berlin.",
+    ),
+]
+DEFAULT_ZONE = ZoneInfo("UTC")
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object for programs.")]
 

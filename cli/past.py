@@ -12,12 +12,14 @@ from rich.table import Table
 from cli import show
 from cli.options import (
     DEFAULT_DATA,
+    DEFAULT_ZONE,
     AsJson,
     AsOf,
     Data,
     DatabaseUrl,
     KnownAt,
     Stream,
+    Zone,
     examples,
 )
 from cli.session import session
@@ -65,6 +67,7 @@ def history(
     *,
     as_of: AsOf = None,
     known_at: KnownAt = None,
+    zone: Zone = DEFAULT_ZONE,
     data: Data = DEFAULT_DATA,
     database_url: DatabaseUrl = None,
     json: AsJson = False,
@@ -72,7 +75,7 @@ def history(
     """Tell what happened to a record, and what was true of it then."""
     with session(data, database_url, "history", show.say) as opened:
         log = opened.workspace.log
-        told = told_of(log, find_stream(log, stream), bounds(log, as_of, known_at))
+        told = told_of(log, find_stream(log, stream), bounds(log, as_of, known_at, zone))
         if json:
             show.as_json(told)
             return
@@ -98,6 +101,7 @@ def diff(
     until: Until = None,
     known_from: KnownFrom = None,
     known_at: KnownAt = None,
+    zone: Zone = DEFAULT_ZONE,
     data: Data = DEFAULT_DATA,
     database_url: DatabaseUrl = None,
     json: AsJson = False,
@@ -106,12 +110,12 @@ def diff(
     nothing_yet = since is None and known_from is None
     with session(data, database_url, "diff", show.say) as opened:
         log = opened.workspace.log
-        before = bounds(log, since, known_from or known_at)
+        before = bounds(log, since, known_from or known_at, zone)
         found = compared(
             log,
             find_stream(log, stream),
             Bounds(known_at=0) if nothing_yet else before,
-            bounds(log, until, known_at),
+            bounds(log, until, known_at, zone),
         )
         if json:
             show.as_json(found)
@@ -145,6 +149,7 @@ def why(
     *,
     as_of: AsOf = None,
     known_at: KnownAt = None,
+    zone: Zone = DEFAULT_ZONE,
     data: Data = DEFAULT_DATA,
     database_url: DatabaseUrl = None,
     json: AsJson = False,
@@ -152,7 +157,7 @@ def why(
     """Name the event that gave a field its value, who caused it, and because of what."""
     with session(data, database_url, "why", show.say) as opened:
         log = opened.workspace.log
-        found = explained(log, find_stream(log, stream), field, bounds(log, as_of, known_at))
+        found = explained(log, find_stream(log, stream), field, bounds(log, as_of, known_at, zone))
         if json:
             show.as_json(found)
             return

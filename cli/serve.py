@@ -16,7 +16,7 @@ from api.node import Node
 from cli import show
 from cli.background import Learners, Ticker, first_key
 from cli.logs import configure
-from cli.options import DEFAULT_DATA, Data, DatabaseUrl, examples
+from cli.options import DEFAULT_DATA, DEFAULT_ZONE, Data, DatabaseUrl, Zone, examples
 from cli.session import AlreadyServed, Live, SessionError, embedded, lock, reachable
 
 if TYPE_CHECKING:
@@ -44,6 +44,7 @@ def serve(
     *,
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes a free one.")] = 8000,
+    zone: Zone = DEFAULT_ZONE,
     data: Data = DEFAULT_DATA,
     database_url: DatabaseUrl = None,
 ) -> None:
@@ -56,7 +57,7 @@ def serve(
             raise AlreadyServed(f"{data} is served already, at {live.url} (process {live.pid})")
         listening = stack.enter_context(_bound(host, port))
         url = reachable(database_url) if database_url else embedded(stack, data)
-        node = stack.enter_context(Node.open(data, url))
+        node = stack.enter_context(Node.open(data, url, zone=zone))
         if key := first_key(node):
             typer.echo(f"Your first API key, shown this once: {key}")
         server = Announced(node, data, listening)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
@@ -48,10 +48,10 @@ def value(of: Any) -> str:
     if of is None:
         return "–"
     if isinstance(of, datetime):
-        return time(of)
+        return f"{of:%Y-%m-%d %H:%M:%S}"
     if isinstance(of, bool):
         return "yes" if of else "no"
-    if isinstance(of, (str, UUID)):
+    if isinstance(of, (str, UUID, timedelta)):
         return str(of)
     if isinstance(of, float):
         return f"{of:.6g}"
@@ -60,7 +60,7 @@ def value(of: Any) -> str:
 
 
 def time(moment: datetime) -> str:
-    """A time to the minute, in UTC, or to the microsecond where a day ends."""
+    """A time to the minute."""
     return f"{moment:%Y-%m-%d %H:%M}"
 
 

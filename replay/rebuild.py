@@ -24,9 +24,14 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
+    from eventstore.log import Log
     from eventstore.workspace import Workspace
+    from projections.follower import Follower
     from projections.tables import Tables
-    from replay.tables import Progress
+    from replay.tables import Progress, Standing
+
+FOLLOWER_SECONDS_MAX = 60.0
+LOOKS, PAUSE_SECONDS = 3, 0.2
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,15 +56,6 @@ def build(workspace: Workspace, progress: Progress = unseen) -> Path:
     return generation
 
 
-def compare(workspace: Workspace, old: Tables, fresh: Tables) -> Rebuilt:
-    """Bring old and new tables to one position and compare them; no follower may be at work."""
-    position = max(old.position, fresh.position)
-    for tables in (old, fresh):
-        catch_up(tables, workspace.log, position)
-    before, after = (Here(tables.database).standing().digests for tables in (old, fresh))
-    return Rebuilt(position, {name: before[name] == after[name] for name in after})
-
-
 def rebuild(workspace: Workspace, progress: Progress = unseen) -> Rebuilt:
     """Rebuild the tables of a workspace that no other process has open."""
     began = time.monotonic()
@@ -74,9 +70,36 @@ def rebuild(workspace: Workspace, progress: Progress = unseen) -> Rebuilt:
 def _compared_with_the_old(workspace: Workspace, fresh: Tables) -> Rebuilt:
     try:
         with closing(open_tables(workspace, current(workspace.directory))) as old:
-            return compare(workspace, old, fresh)
+            catch_up(old, workspace.log, fresh.position)
+            return compare(workspace.log, Here(old.database).standing(), fresh)
     except duckdb.Error:  # a file past reading is what rebuilding is for
         return Rebuilt(fresh.position, {})
+
+
+def compare(log: Log, old: Standing, fresh: Tables) -> Rebuilt:
+    """Bring new tables to where the old ones stood, and compare."""
+    catch_up(fresh, log, max(old.bookmarks.values()))
+    digests = Here(fresh.database).standing().digests
+    same = {name: digest == old.digests.get(name) for name, digest in digests.items()}
+    return Rebuilt(fresh.position, same)
+
+
+def turn(workspace: Workspace, old: Follower, generation: Path) -> tuple[Tables, Rebuilt]:
+    """Let a generation count whose tables take the place of those a follower keeps up to date."""
+    fresh = open_tables(workspace, generation)
+    try:
+        old.wait_for(fresh.position, FOLLOWER_SECONDS_MAX)
+        kept = Here(old.tables.database)
+        for _ in range(LOOKS):
+            rebuilt = compare(workspace.log, kept.standing(), fresh)
+            if all(rebuilt.same.values()):
+                break
+            time.sleep(PAUSE_SECONDS)  # perhaps seen between the commits of two files
+        turn_to(generation)
+    except BaseException:
+        fresh.close()
+        raise
+    return fresh, rebuilt
 
 
 def remove_all_but(generation: Path) -> None:

@@ -103,7 +103,7 @@ def test_a_moved_bookmark_is_named(workspace: Workspace):
         return list(misplaced(log, Standing({"tables": main, "personal": personal}, ends, {})))
 
     assert said(last, last, last) == []
-    assert said(last, back, last) == []  # as a crash between the two commits leaves them
+    assert said(last, back, last) == said(back, last, back) == []  # as a crash may leave them
     assert said(back, last, last) == [
         f"the bookmark of tables was moved back: it says {back}, rows go on to {last}"
     ]
@@ -115,9 +115,6 @@ def test_a_moved_bookmark_is_named(workspace: Workspace):
         "the bookmark of personal was moved back: it says 1, rows go on to 3"
     ]
     assert said(last, on, last) == [f"the bookmark of personal says {on}, the log ends at {last}"]
-    assert said(back, last, back) == [
-        f"the bookmark of personal says {last}, that of tables {back}"
-    ]
 
 
 def test_a_bookmark_moved_back_is_the_only_finding(workspace: Workspace):

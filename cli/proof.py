@@ -1,0 +1,103 @@
+"""`verify` and `rebuild`: everything follows from the log, and can be made again from it."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.markup import escape
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
+
+from cli import show
+from cli.options import DEFAULT_DATA, AsJson, Data, DatabaseUrl, examples
+from cli.session import session
+from cli.tables import rebuilt, tables
+from replay.verify import verify as compared
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from eventstore.log import Log
+    from replay.tables import Progress as Told
+    from replay.verify import Verdict
+
+app = typer.Typer()
+
+
+@app.command(epilog=examples("backstory rebuild", "backstory rebuild --data /var/lib/backstory"))
+def rebuild(
+    *, data: Data = DEFAULT_DATA, database_url: DatabaseUrl = None, json: AsJson = False
+) -> None:
+    """Make the tables anew from the log, beside the old ones, and put them in their place."""
+    with (
+        session(data, database_url, "rebuild", show.say) as opened,
+        bar("Rebuilding", opened.workspace.log) as progress,
+    ):
+        done = rebuilt(opened, progress)
+    if json:
+        show.as_json(done)
+        return
+    wrong = [name for name, same in done.same.items() if not same]
+    show.console().print(
+        f"{len(done.same)} tables rebuilt up to position {done.position} in {done.seconds:.1f} s."
+    )
+    if wrong:
+        show.say(f"Not what the log says were before: {', '.join(wrong)}.")
+    elif not done.same:
+        show.say("The tables from before could not be read.")
+
+
+@app.command(epilog=examples("backstory verify", "backstory verify --models --json"))
+def verify(
+    *,
+    models: Annotated[
+        bool, typer.Option("--models", help="Learn anew as well, and compare every score.")
+    ] = False,
+    data: Data = DEFAULT_DATA,
+    database_url: DatabaseUrl = None,
+    json: AsJson = False,
+) -> None:
+    """Rebuild everything from the log in an empty directory, and name what is not the same."""
+    with (
+        session(data, database_url, "verify", show.say) as opened,
+        tables(opened, current=False) as kept,
+        bar("Rebuilding in an empty directory", opened.workspace.log) as progress,
+    ):
+        verdict = compared(opened.workspace, kept, models=models, progress=progress)
+    if json:
+        show.as_json(verdict.told())
+    else:
+        _show(verdict)
+    if not verdict.good:
+        raise typer.Exit(1)
+
+
+def _show(verdict: Verdict) -> None:
+    """What was compared, and every difference."""
+    console = show.console()
+    good = sum(verdict.tables.values())
+    console.print(
+        f"{good} of {len(verdict.tables)} tables are what the log says up to position "
+        f"{verdict.position}; {verdict.reservations} reservations recomputed"
+        + ("; every score learned anew." if verdict.models else ".")
+    )
+    if verdict.streams_sealed:
+        console.print(f"{verdict.streams_sealed} streams are sealed: their keys are gone.")
+    for finding in verdict.findings:
+        console.print(f"[bold red]{finding.kind}[/bold red]: {escape(finding.what)}")
+    if verdict.good:
+        console.print("[bold green]Verified.[/bold green]")
+
+
+@contextmanager
+def bar(title: str, log: Log) -> Iterator[Told]:
+    """How far a rebuild has come, for who watches."""
+    columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn())
+    console, total = show.console(stderr=True), log.last_position()
+    unwatched = not console.is_terminal
+    with Progress(
+        *columns, TimeElapsedColumn(), console=console, transient=True, disable=unwatched
+    ) as progress:
+        task = progress.add_task(title, total=total or 1)
+        yield lambda position: progress.update(task, completed=position)

@@ -1,0 +1,75 @@
+"""`backstory sql`: any question, at any moment."""
+
+from __future__ import annotations
+
+import sys
+from enum import StrEnum
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.markup import escape
+from rich.table import Table
+
+from cli import show
+from cli.options import DEFAULT_DATA, DEFAULT_ZONE, AsOf, Data, DatabaseUrl, KnownAt, Zone, examples
+from cli.session import session
+from cli.tables import tables
+from replay.base import bounds
+
+if TYPE_CHECKING:
+    import polars as pl
+
+app = typer.Typer()
+
+
+class Format(StrEnum):
+    """How an answer is printed."""
+
+    table = "table"
+    json = "json"
+    csv = "csv"
+
+
+@app.command(
+    epilog=examples(
+        "backstory sql 'SELECT status, count(*) FROM lead GROUP BY ALL'",
+        "backstory sql 'SELECT sum(amount) FROM deal' --as-of 2024-03-31",
+        "backstory sql 'FROM deal' --known-at 1200 --format csv > deals.csv",
+        "backstory sql 'DESCRIBE lead'",
+    )
+)
+def sql(
+    statement: Annotated[
+        str, typer.Argument(metavar="SELECT", help="One SELECT, as DuckDB has it; `-` reads it.")
+    ],
+    *,
+    format: Annotated[Format, typer.Option("--format", help="table, json or csv.")] = Format.table,  # noqa: A002
+    as_of: AsOf = None,
+    known_at: KnownAt = None,
+    zone: Zone = DEFAULT_ZONE,
+    data: Data = DEFAULT_DATA,
+    database_url: DatabaseUrl = None,
+) -> None:
+    """Ask the tables; with a moment, every table named is that of the moment."""
+    asked = sys.stdin.read() if statement == "-" else statement
+    with session(data, database_url, "sql", show.say) as opened:
+        within = bounds(opened.workspace.log, as_of, known_at, zone)
+        with tables(opened) as asking:
+            answer = asking.sql(asked, within)
+    _print(answer, format)
+
+
+def _print(answer: pl.DataFrame, how: Format) -> None:
+    match how:
+        case Format.json:
+            show.as_json(answer.to_dicts())
+        case Format.csv:
+            sys.stdout.write(answer.write_csv())
+        case Format.table:
+            table = Table(header_style="bold")
+            for name, kind in answer.schema.items():
+                table.add_column(escape(name), justify="right" if kind.is_numeric() else "left")
+            for row in answer.iter_rows():
+                table.add_row(*(escape(show.value(cell)) for cell in row))
+            show.console().print(table)
+            show.say(f"{len(answer):,} rows" if len(answer) != 1 else "1 row")

@@ -1,0 +1,135 @@
+"""The tables as a verb gets at them: open in this process, or asked of the server that has them."""
+
+from __future__ import annotations
+
+import io
+import time
+from contextlib import closing, contextmanager
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Protocol
+
+import httpx
+import polars as pl
+
+from cli.session import SessionError
+from replay.rebuild import Rebuilt, build, rebuild
+from replay.tables import Here, Kept, Progress, Standing, catch_up, open_tables, unseen
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from cli.session import Live, Session
+    from eventstore.log import Log
+    from replay.base import Bounds
+
+SECONDS_MAX = 600.0
+POSITION = "X-Position"
+
+
+class Refused(Exception):
+    """What was asked of the tables is not to be had; the message says why."""
+
+
+class ServerFailed(SessionError):
+    """The server could not answer."""
+
+
+class Asked(Kept, Protocol):
+    """Tables, wherever they are open."""
+
+    def sql(self, sql: str, within: Bounds) -> pl.DataFrame:
+        """The answer to a SELECT, at a moment; all that the log held when asked counts."""
+
+
+class Mine(Here):
+    """Tables open in this process."""
+
+    def sql(self, sql: str, within: Bounds) -> pl.DataFrame:
+        """See `Asked`."""
+        return self.database.sql_as_of(
+            sql,
+            as_of=within.as_of,
+            known_at=within.known_at,
+            personal=self.database.has_personal,
+            seconds=SECONDS_MAX,
+        )
+
+
+class Theirs:
+    """Tables open in the server."""
+
+    def __init__(self, live: Live, log: Log) -> None:
+        self._log = log
+        self._client = httpx.Client(
+            base_url=f"{live.url}/local",
+            headers={"Authorization": f"Bearer {live.token}"},
+            timeout=SECONDS_MAX,
+            trust_env=False,  # a proxy has no business between this machine and itself
+        )
+
+    def close(self) -> None:
+        """Let go of the server."""
+        self._client.close()
+
+    def sql(self, sql: str, within: Bounds) -> pl.DataFrame:
+        """See `Asked`."""
+        as_of = within.as_of.isoformat() if within.as_of else None
+        asked = {"sql": sql, "as_of": as_of, "known_at": within.known_at}
+        asked["min_position"] = self._log.last_position()
+        return _frame(self._ask("POST", "/sql", json=asked))
+
+    def standing(self) -> Standing:
+        """See `Kept`."""
+        return Standing(**self._ask("GET", "/standing").json())
+
+    def rows(self, table: str) -> tuple[int, pl.DataFrame]:
+        """See `Kept`."""
+        reply = self._ask("GET", f"/tables/{table}")
+        return int(reply.headers[POSITION]), _frame(reply)
+
+    def turn_to(self, generation: Path) -> Rebuilt:
+        """Have the server answer from rebuilt tables."""
+        return Rebuilt(**self._ask("POST", f"/generations/{generation.name}").json())
+
+    def _ask(self, method: str, path: str, **more: Any) -> httpx.Response:
+        try:
+            reply = self._client.request(method, path, **more)
+        except httpx.TransportError as error:
+            raise ServerFailed(f"the server does not answer: {error}") from None
+        if reply.is_client_error:
+            raise Refused(reply.json()["detail"])
+        if reply.is_server_error:
+            raise ServerFailed(f"the server failed: {reply.text}")
+        return reply
+
+
+def _frame(reply: httpx.Response) -> pl.DataFrame:
+    return pl.read_ipc_stream(io.BytesIO(reply.content))
+
+
+@contextmanager
+def tables(
+    session: Session, *, current: bool = True, progress: Progress = unseen
+) -> Iterator[Asked]:
+    """The tables of a session; where no server keeps them `current`, they catch up first."""
+    log = session.workspace.log
+    if session.live:
+        with closing(Theirs(session.live, log)) as theirs:
+            yield theirs
+        return
+    with closing(open_tables(session.workspace)) as mine:
+        if current or not mine.position:
+            catch_up(mine, log, log.last_position(), progress)
+        yield Mine(mine.database)
+
+
+def rebuilt(session: Session, progress: Progress = unseen) -> Rebuilt:
+    """Rebuild the tables; a server that has them answers from the old ones meanwhile."""
+    if session.live is None:
+        return rebuild(session.workspace, progress)
+    began = time.monotonic()
+    generation = build(session.workspace, progress)
+    with closing(Theirs(session.live, session.workspace.log)) as theirs:
+        done = theirs.turn_to(generation)
+    return replace(done, seconds=round(time.monotonic() - began, 3))
