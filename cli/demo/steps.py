@@ -36,7 +36,7 @@ class Step:
     command_id: UUID
 
 
-def step(  # noqa: PLR0913 - a step has as many parts
+def step(
     at: datetime,
     stream: UUID,
     command: Command[Any],

@@ -138,7 +138,7 @@ def _story(database: Database) -> Iterator[RenderableType]:
     day = f"{call['occurred_at']:%Y-%m-%d}"
     for known in ("", f" --known-at {call['position'] - 1}"):
         yield _asked(
-            f"backstory sql \"SELECT count(*) FROM customer_timeline('{call['customer_id']}')\""
+            f"backstory sql \"FROM customer_timeline('{call['customer_id']}')\""
             f" --as-of {day}{known}"
         )
 
