@@ -106,6 +106,11 @@ class Ask(Part):
         return "custom" in self.of.model_fields
 
     @cached_property
+    def takes_all_custom(self) -> bool:
+        """Whether it gets every custom field that is declared."""
+        return self.customized and self.custom is None
+
+    @cached_property
     def references(self) -> tuple[tuple[str, Reference], ...]:
         """The fields that are ids of other records."""
         return tuple(

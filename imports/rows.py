@@ -35,7 +35,13 @@ class Asked:
     ask: Ask
     number: int
     at: datetime | None
-    values: dict[str, Any]
+    fields: dict[str, Any]
+    custom: dict[str, Any] | None
+
+    @property
+    def values(self) -> dict[str, Any]:
+        """All fields of the command."""
+        return self.fields if self.custom is None else {**self.fields, "custom": self.custom}
 
     def command(self) -> Command[Any]:
         """The command; raises `Unreadable` with every reason why it is none."""
@@ -61,7 +67,7 @@ def references(row: Row, step: Step) -> Iterator[tuple[UUID, str]]:
     """The records of other steps that a row refers to, and what to say if there is none."""
     for one in row.asked:
         for name, source in one.ask.references:
-            if source.ref != step.record and (id_ := one.values[name]) is not None:
+            if source.ref != step.record and (id_ := one.fields[name]) is not None:
                 key = source.key or row.line.cells[source.column or ""]
                 yield id_, f"{source.column or name}: there is no {source.ref} {key!r}"
 
@@ -72,7 +78,13 @@ class Rows:
     def __init__(self, recipe: Recipe, step: Step, reading: Reading, path: Path | None) -> None:
         self.step, self.reading = step, reading
         self.asks = [AskOfRow(recipe, ask, n, reading) for n, ask in enumerate(step.ask)]
+        takes_all = any(ask.takes_all_custom for ask in step.ask)
+        declared = recipe.custom.get(step.ask[0].aggregate, {}) if takes_all else {}
+        self._custom = [
+            (name, reading.reader(field.source, field.type)) for name, field in declared.items()
+        ]
         needed = [column for ask in self.asks for column in ask.columns]
+        needed += [column for field in declared.values() for column in columns_of(field.source)]
         if step.file:
             needed += [step.key, *step.when]
         if step.after:
@@ -100,12 +112,15 @@ class Rows:
 
     def _row(self, line: Line, key: str | None) -> Row:
         reasons: list[str] = [] if key else [f"{self.step.key} is missing: it names the row"]
+        custom = _read(self._custom, line.cells, reasons)
         asked = tuple(
-            ask.of(line.cells, reasons) for ask in self.asks if holds(ask.ask.when, line.cells)
+            ask.of(line.cells, custom, reasons)
+            for ask in self.asks
+            if holds(ask.ask.when, line.cells)
         )
         stream_id = self.reading.id_of(self.step.record, key or "")
         row_id = uuid5(self.reading.namespace, f"row of {self.step.name}\x1f{key}")
-        version = uuid5(row_id, _digest(asked))
+        version = uuid5(row_id, _digest(custom, asked))
         if self._seen.setdefault(row_id.int & 0xFFFF_FFFF_FFFF_FFFF, version) != version:
             reasons.append(f"{self.step.key} {key!r} stands in this file before, with other values")
         return Row(line, stream_id, row_id, version, asked, tuple(reasons))
@@ -118,11 +133,7 @@ class AskOfRow:
         self.ask, self.number = ask, number
         hints = get_type_hints(ask.of, include_extras=True)
         declared = recipe.custom.get(ask.aggregate, {})
-        custom = ask.custom
-        if custom is None:
-            custom = {name: field.source for name, field in declared.items()}
-        if not ask.customized:
-            custom = {}
+        custom = ask.custom or {}
         self._fields = [
             (name, reading.reader(source, kind_of(hints[name])))
             for name, source in ask.fields.items()
@@ -135,17 +146,21 @@ class AskOfRow:
         sources = [*ask.fields.values(), *custom.values(), *([ask.at] if ask.at else [])]
         self.columns = [*ask.when, *(column for s in sources for column in columns_of(s))]
 
-    def of(self, cells: Cells, reasons: list[str]) -> Asked:
-        """The command as a row asks it; what cannot be read is added to `reasons`."""
-        values = _read(self._fields, cells, reasons)
-        if self._custom:
-            values["custom"] = _read(self._custom, cells, reasons)
+    def of(self, cells: Cells, custom: dict[str, Any], reasons: list[str]) -> Asked:
+        """The command as a row asks it, with all `custom` fields or those the recipe lists.
+
+        What cannot be read is added to `reasons`.
+        """
+        fields = _read(self._fields, cells, reasons)
         at = self._since
         if self._at is not None:
             at = _read([("at", self._at)], cells, reasons)["at"]
             if at is None and not reasons:
                 reasons.append(f"{self.ask.command} has no date")
-        return Asked(self.ask, self.number, at, values)
+        if self.ask.takes_all_custom:
+            return Asked(self.ask, self.number, at, fields, custom)
+        own = _read(self._custom, cells, reasons) if self._custom else None
+        return Asked(self.ask, self.number, at, fields, own)
 
 
 def holds(when: Mapping[str, Condition], cells: Cells) -> bool:
@@ -172,9 +187,13 @@ def _read(fields: Sequence[tuple[str, Read]], cells: Cells, reasons: list[str]) 
     return values
 
 
-def _digest(asked: Sequence[Asked]) -> str:
-    meant = [(one.number, one.at, one.values) for one in asked if not one.ask.if_refused]
-    return hashlib.sha256(repr(meant).encode(errors="surrogatepass")).hexdigest()
+def _digest(custom: dict[str, Any], asked: Sequence[Asked]) -> str:
+    wishes = [
+        (one.number, one.at, one.fields, None if one.custom is custom else one.custom)
+        for one in asked
+        if not one.ask.if_refused
+    ]
+    return hashlib.sha256(repr((custom, wishes)).encode()).hexdigest()
 
 
 def _told(error: Any) -> str:

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 DATA = Path(os.environ.get("BACKSTORY_DATA", "../shared/data"))
 LEAKS = ("tag", "quality", "profile_index", "asymmetrique", "notable", "lead_profile")
-CPU_SECONDS_PER_ROW_MAX = 1 / 1_500
+CPU_SECONDS_PER_ROW_MAX = 1 / 1_200
 
 pytestmark = pytest.mark.xdist_group("real data")
 
