@@ -37,7 +37,7 @@ from api.problems import PROBLEM_SCHEMA, answer_with_problems
 
 MENU = (
     lead, customer, contact, pipeline, deal, activity, ticket, campaign, user, score, learner,
-    custom_fields, clock, events, local,
+    custom_fields, clock, events, health, local,
 )  # fmt: skip
 
 READERS_MAX = 4

@@ -19,6 +19,7 @@ from api.auth import Caller
 from api.problems import problems
 from domain.base import HIDDEN
 from domain.values import INTEGER_MAX
+from eventstore.errors import EventStoreError
 
 if TYPE_CHECKING:
     from api.node import Node
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 PAGE_EVENTS = 500
 HEARTBEAT_SECONDS = 15.0
 LOOK_SECONDS = 0.25
+AGAIN_SECONDS = 1.0
 
 StoredType = Annotated[str, Query(pattern=r"^[a-z_]{1,60}(\.[a-z_]{1,60}\.v[0-9]{1,4})?$")]
 Position = Annotated[int, Query(ge=0, le=INTEGER_MAX)]
@@ -78,11 +80,15 @@ class Pulse:
                 loop.call_soon_threadsafe(beat.set)
 
     def _run(self) -> None:
-        seen = self._log.last_position()
+        seen = 0
         while not self.stopping.is_set():
-            if self._log.wait(seen, LOOK_SECONDS):
-                seen = self._log.last_position()
-                self._wake()
+            try:
+                if self._log.wait(seen, LOOK_SECONDS):
+                    seen = self._log.last_position()
+                    self._wake()
+            except EventStoreError:
+                # Those who follow find out for themselves when they read.
+                self.stopping.wait(AGAIN_SECONDS)
 
 
 @router.get(
@@ -117,13 +123,14 @@ async def events(
     """
     node: Node = request.app.state.node
     chosen = {"stream": stream, "types": tuple(type), "actor": actor}
-    lines = _lines(node, after, limit, chosen, follow=follow, personal=caller.personal)
+    head = await to_thread.run_sync(node.workspace.log.last_position)
+    lines = _lines(node, (after, head), limit, chosen, follow=follow, personal=caller.personal)
     return StreamingResponse(lines, media_type="application/x-ndjson")
 
 
 async def _lines(
     node: Node,
-    after: int,
+    between: tuple[int, int],
     limit: int | None,
     chosen: dict[str, Any],
     *,
@@ -131,11 +138,9 @@ async def _lines(
     personal: bool,
 ) -> AsyncGenerator[bytes]:
     """Pages of lines up to the end of the log, and then, when following, whenever it grows."""
-    log, left = node.workspace.log, limit
+    (after, head), log, left = between, node.workspace.log, limit
     with node.pulse.felt() as beat:
         while True:
-            beat.clear()
-            head = await to_thread.run_sync(log.last_position)
             while after < head and left != 0:
                 size = PAGE_EVENTS if left is None else min(PAGE_EVENTS, left)
                 page = log.read(after, until=head, limit=size, **chosen)
@@ -150,6 +155,8 @@ async def _lines(
                 await beat.wait()
             if quiet.cancelled_caught:
                 yield b"\n"
+            beat.clear()
+            head = await to_thread.run_sync(log.last_position)
 
 
 def line(recorded: RecordedEvent, *, personal: bool) -> bytes:

@@ -33,6 +33,7 @@ from eventstore.errors import (
     OutcomeUnknown,
     Overloaded,
     StaleVersion,
+    StorageFull,
     Unavailable,
 )
 from projections.follower import FollowerStopped
@@ -109,6 +110,7 @@ STATUS: dict[type[Exception], int] = {
     Overloaded: 503,
     OutcomeUnknown: 503,
     Unavailable: 503,
+    StorageFull: 503,
     FollowerStopped: 503,
 }
 """What the errors of the layers below are called in HTTP."""

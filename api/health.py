@@ -1,0 +1,101 @@
+"""How the node is: whether it works, and how far behind the log everything is that follows it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+from anyio import CapacityLimiter, to_thread
+from fastapi import APIRouter, Request, Response
+from pydantic import BaseModel, Field
+
+from eventstore.errors import EventStoreError
+
+if TYPE_CHECKING:
+    from psycopg import Cursor
+    from psycopg.rows import DictRow
+
+    from api.node import Node
+
+COUNTED_EVENTS_MAX = 10_000
+EXAMINED_AT_ONCE_MAX = 2
+"""A log that does not answer must not take more threads than this from those who work."""
+
+BEHIND = """
+    SELECT count(*) AS events,
+        coalesce(extract(epoch FROM clock_timestamp() - min(recorded_at)), 0)::float8 AS seconds
+    FROM (SELECT recorded_at FROM log_events WHERE notification_id > %s
+        ORDER BY notification_id LIMIT %s) AS unseen
+"""
+
+router = APIRouter(tags=["health"])
+
+
+class Lag(BaseModel):
+    """How far something has followed the log."""
+
+    position: int = Field(description="The last event it has seen.")
+    behind_events: int = Field(description="Events it has not seen; counted up to 10,000.")
+    behind_seconds: float = Field(description="For how long the oldest of them has waited.")
+
+
+class Health(BaseModel):
+    """How the node is."""
+
+    status: Literal["ok", "failing"]
+    position: int | None = Field(description="Where the log ends; null: it cannot be reached.")
+    waiting_commands: int = Field(description="Commands that wait for the next commit.")
+    poisoned: int = Field(description="Events that could not be read into the tables.")
+    error: str | None = Field(description="What keeps the node from working.")
+    tables: Lag | None = Field(description="The tables that questions are asked of.")
+    followers: dict[str, Lag] = Field(description="Learners and others, by name.")
+
+
+@router.get(
+    "/health",
+    operation_id="health",
+    summary="Health",
+    response_model=Health,
+    responses={503: {"model": Health, "description": "The node does not work."}},
+)
+async def health(request: Request) -> Response:
+    """Tell whether the node works, and how far behind the log it is. Needs no key."""
+    limiter: CapacityLimiter = request.app.state.examiners
+    found = await to_thread.run_sync(examined, request.app.state.node, limiter=limiter)
+    return Response(
+        found.model_dump_json(), 200 if found.status == "ok" else 503, media_type="application/json"
+    )
+
+
+def examined(node: Node) -> Health:
+    """The health of a node, as far as it can be found out."""
+    log, follower = node.workspace.log, node.follower
+    error = type(follower.error).__name__ if follower.error else None
+    position, tables, followers = None, None, {}
+    try:
+        position = log.last_position()
+        with log.cursor() as cursor:
+            tables = _lag(cursor, follower.position)
+            cursor.execute(
+                "SELECT application_name AS name, notification_id AS at FROM log_tracking"
+            )
+            kept = {row["name"]: row["at"] for row in cursor.fetchall()}
+            followers = {name: _lag(cursor, at) for name, at in sorted(kept.items())}
+    except EventStoreError as unreachable:
+        error = type(unreachable).__name__
+    return Health(
+        status="failing" if error else "ok",
+        position=position,
+        waiting_commands=node.writer.waiting,
+        poisoned=follower.poisoned,
+        error=error,
+        tables=tables,
+        followers=followers,
+    )
+
+
+def _lag(cursor: Cursor[DictRow], position: int) -> Lag:
+    cursor.execute(BEHIND, (position, COUNTED_EVENTS_MAX))
+    found = cursor.fetchone() or {"events": 0, "seconds": 0.0}
+    return Lag(
+        position=position, behind_events=found["events"], behind_seconds=round(found["seconds"], 3)
+    )

@@ -1,0 +1,79 @@
+"""Health: open to anybody, and honest about what lags, what is poisoned and what is gone."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+from uuid import UUID
+
+import pytest
+
+from commands.lead import CaptureLead
+from eventstore.errors import Unavailable
+from tests.doors import Client, a_node
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from api.node import Node
+
+LEAD = CaptureLead.example
+
+
+@pytest.fixture(scope="module")
+def node(postgres_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Node]:
+    with a_node(postgres_url, tmp_path_factory.mktemp("node")) as started:
+        yield started
+
+
+@pytest.fixture(scope="module")
+def anybody(node: Node) -> Iterator[Client]:
+    with Client(node, UUID(int=0xA)) as ann:
+        position = ann.post("/leads", LEAD).json()["position"]
+        assert node.follower.wait_for(position, 10)
+    with Client(node, UUID(int=0xA), Authorization="") as client:
+        yield client
+
+
+def test_a_node_that_works_says_so_to_anybody(anybody: Client):
+    reply = anybody.get("/health")
+    assert reply.status_code == 200
+    assert reply.json() == {
+        "status": "ok",
+        "position": 1,
+        "waiting_commands": 0,
+        "poisoned": 0,
+        "error": None,
+        "tables": {"position": 1, "behind_events": 0, "behind_seconds": 0.0},
+        "followers": {},
+    }
+
+
+def test_whoever_keeps_a_place_in_the_log_is_seen_to_lag(node: Node, anybody: Client):
+    with node.workspace.log.transaction() as turn:
+        turn.track("learning.sleepy", 0)
+    lag = anybody.get("/health").json()["followers"]["learning.sleepy"]
+    assert (lag["position"], lag["behind_events"]) == (0, 1)
+    assert lag["behind_seconds"] > 0
+
+
+def test_tables_that_stand_still_are_no_health(
+    node: Node, anybody: Client, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(node.follower, "error", ValueError("a value that is nobody's business"))
+    reply = anybody.get("/health")
+    assert (reply.status_code, reply.json()["status"]) == (503, "failing")
+    assert reply.json()["error"] == "ValueError"
+    assert "business" not in reply.text
+
+
+def test_a_log_out_of_reach_is_no_health(
+    node: Node, anybody: Client, monkeypatch: pytest.MonkeyPatch
+):
+    def away() -> int:
+        raise Unavailable("secret address")
+
+    monkeypatch.setattr(type(node.workspace.log), "last_position", lambda _: away())
+    reply = anybody.get("/health")
+    assert (reply.status_code, reply.json()["error"]) == (503, "Unavailable")
+    assert reply.json()["position"] is None
+    assert "secret" not in reply.text
