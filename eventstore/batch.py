@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 from uuid import UUID, uuid5
 
-from pydantic_core import to_jsonable_python
-
 from domain.base import Event, Refusal, State, aggregate_of, fold
-from eventstore.envelope import NewEvent
+from eventstore.envelope import NewEvent, event_id
 from eventstore.errors import IdempotencyKeyReused, OccurredInTheFuture, StaleVersion
 from eventstore.intent import Receipt
+from eventstore.replies import outcome_to_reply, reply_to_outcome
 from eventstore.reservations import Reservations
 from eventstore.states import Held
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from eventstore.intent import Addressed, Intent, Outcome
+    from eventstore.intent import Addressed, IdempotencyKey, Intent, Outcome
     from eventstore.log import Log
     from eventstore.states import States
     from eventstore.transaction import Transaction
@@ -26,8 +25,20 @@ if TYPE_CHECKING:
 R = TypeVar("R", bound=State[Any])
 
 
+TAIL_MAX = 500
+"""How many events of one stream may be read while all other writers wait: a few milliseconds."""
+
+
 class WrongAggregate(Refusal):
     """The id {id} belongs to a {found}, not to a {wanted}."""
+
+
+class FarBehind(Exception):
+    """What is known of these streams lies far behind the log; nothing was decided yet."""
+
+    def __init__(self, streams: Sequence[UUID]) -> None:
+        self.streams = streams
+        super().__init__(*streams)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,21 +93,24 @@ class Batch:
         self._of: list[tuple[int, int, Intent, int]] = []  # outcome, events before, intent, version
         self._held: dict[UUID, Held] = {}
         self._heads: dict[UUID, int] = {}
-        self._replies: dict[tuple[bytes, str], tuple[bytes, Outcome | int]] = {}
-        self._done: dict[UUID, tuple[UUID, int, int]] = {}
+        self._replies: dict[tuple[bytes, str], tuple[bytes, Outcome]] = {}
+        self._told: list[tuple[IdempotencyKey, int]] = []  # keys of outcomes that are to be kept
+        self._done: dict[UUID, list[tuple[UUID, int, int]]] = {}
+        self._doing: dict[UUID, int] = {}  # commands that count once, and their outcomes
 
     def decide(self, turn: Transaction, intents: Sequence[Intent]) -> None:
         """Take each decision on the states that the ones before it lead to."""
         self.turn = turn
         self.reservations = Reservations(turn, self.log.keys, careful=self.careful)
         self._heads = turn.heads(intent.stream_id for intent in intents)
+        if behind := [id_ for id_, head in self._heads.items() if self._is_far(id_, head)]:
+            raise FarBehind(behind)
         keys = [(i.context.key.scope, i.context.key.key) for i in intents if i.context.key]
         if keys:
             for key, (digest, reply) in turn.replies(keys).items():
                 self._replies[key] = digest, reply_to_outcome(reply)
-        firsts = [first_event(i) for i in intents if i.context.once or self.careful]
-        if firsts:
-            self._done = turn.recorded(firsts)
+        if once := [i.context.command_id for i in intents if i.context.once or self.careful]:
+            self._done = turn.events_of(once)
         for intent in intents:
             self.outcomes.append(self._outcome(intent))
 
@@ -106,22 +120,20 @@ class Batch:
         self.reservations.write(positions)
         for number, before, intent, version in self._of:
             count = self.outcomes[number].events  # type: ignore[union-attr]
-            position = positions[before + count - 1] if count else turn.last_position
+            # A wish may be true already because of what came before it in this batch.
+            end = before + count
+            position = positions[end - 1] if end else turn.last_position
             self.outcomes[number] = Receipt(intent.stream_id, version, position, count)
+        self.outcomes = [
+            outcome.resolved(self.outcomes) if isinstance(outcome, Pending) else outcome
+            for outcome in self.outcomes
+        ]
         turn.store_replies(
             {
-                key: (digest, outcome_to_reply(self.outcomes[found]))
-                for key, (digest, found) in self._replies.items()
-                if isinstance(found, int)
+                (key.scope, key.key): (key.digest, outcome_to_reply(self.outcomes[number]))
+                for key, number in self._told
             }
         )
-        for key, (digest, found) in self._replies.items():
-            if isinstance(found, int):
-                self._replies[key] = digest, self.outcomes[found]
-        self.outcomes = [
-            self._replies[(i.scope, i.key)][1] if isinstance(i, Pending) else i  # type: ignore[misc]
-            for i in self.outcomes
-        ]
         return [new.event_id for new in self.events]
 
     def publish(self) -> None:
@@ -156,6 +168,12 @@ class Batch:
         """Take it that a stream has no events, unless it is known to have some."""
         self._heads.setdefault(stream_id, 0)
 
+    def _is_far(self, stream_id: UUID, head: int) -> bool:
+        if head <= TAIL_MAX:
+            return False
+        held = self.states.get(stream_id)
+        return held is None or head - held.version > TAIL_MAX
+
     def _belongs(self, state: State[Any], of: type[State[Any]], stream_id: UUID) -> None:
         if not isinstance(state, of):
             raise WrongAggregate(
@@ -173,21 +191,27 @@ class Batch:
         except Exception as error:  # noqa: BLE001 - a refusal or a bug: the answer to this one only
             outcome = error
         if context.key is not None and isinstance(outcome, Receipt | Refusal):
-            key = context.key.scope, context.key.key
-            self._replies[key] = context.key.digest, len(self.outcomes)
+            key = context.key
+            self._replies[key.scope, key.key] = key.digest, Pending(len(self.outcomes))
+            if not (key.derived and isinstance(outcome, Receipt) and outcome.events):
+                self._told.append((key, len(self.outcomes)))
         return outcome
 
     def _known(self, intent: Intent) -> Outcome | None:
         """The answer, if this was asked before."""
-        key = intent.context.key
+        context = intent.context
+        key = context.key
         if key is not None and (key.scope, key.key) in self._replies:
             digest, reply = self._replies[key.scope, key.key]
             if digest != key.digest:
                 return IdempotencyKeyReused(f"the key {key.key!r} was used with another body")
-            return Pending(key.scope, key.key) if isinstance(reply, int) else reply
-        if first_event(intent) in self._done:
-            _, _, position = self._done[first_event(intent)]
-            return Receipt(intent.stream_id, self._heads[intent.stream_id], position, 0)
+            return reply
+        if context.command_id in self._doing:
+            return Pending(self._doing[context.command_id], again=True)
+        if events := self._done.get(context.command_id):
+            own = [version for stream, version, _ in events if stream == intent.stream_id]
+            version = max(own, default=self._heads[intent.stream_id])
+            return Receipt(intent.stream_id, version, max(at for _, _, at in events), 0)
         return None
 
     def _decided(self, intent: Intent) -> Receipt:
@@ -203,7 +227,7 @@ class Batch:
         version = self.held(intent.of, intent.stream_id).version
         self._of.append((len(self.outcomes), before, intent, version))
         if context.once and decided:
-            self._done[first_event(intent)] = intent.stream_id, version, self.turn.last_position
+            self._doing[context.command_id] = len(self.outcomes)
         return Receipt(intent.stream_id, version, 0, len(decided))
 
     def _take_in(self, intent: Intent, decided: Sequence[Event | Addressed]) -> None:
@@ -234,7 +258,7 @@ class Batch:
     ) -> NewEvent:
         context = intent.context
         return NewEvent(
-            event_id=uuid5(context.command_id, str(number)),
+            event_id=event_id(context.command_id, number),
             stream_id=stream_id,
             version=version,
             occurred_at=context.occurred_at,
@@ -246,43 +270,15 @@ class Batch:
 
 
 class Pending(Exception):
-    """The reply another intent of this batch, with the same idempotency key, is about to get."""
+    """The outcome, still to come, of an intent of this batch that was the same wish."""
 
-    def __init__(self, scope: bytes, key: str) -> None:
-        self.scope, self.key = scope, key
-        super().__init__(key)
+    def __init__(self, number: int, *, again: bool = False) -> None:
+        self.number, self.again = number, again
+        super().__init__(number)
 
-
-def first_event(intent: Intent) -> UUID:
-    """The id of the first event that a command appends, if it appends any."""
-    return uuid5(intent.context.command_id, "0")
-
-
-def outcome_to_reply(outcome: Outcome) -> dict[str, Any]:
-    """An outcome as JSON, to be stored under an idempotency key."""
-    if isinstance(outcome, Receipt):
-        return {
-            "id": str(outcome.id),
-            "version": outcome.version,
-            "position": outcome.position,
-            "events": outcome.events,
-        }
-    details = outcome.details if isinstance(outcome, Refusal) else {}
-    return {
-        "refusal": type(outcome).__name__,
-        "details": to_jsonable_python(details, fallback=str),
-    }
-
-
-def reply_to_outcome(reply: dict[str, Any]) -> Outcome:
-    """The outcome a stored reply stands for."""
-    if "refusal" not in reply:
-        return Receipt(UUID(reply["id"]), reply["version"], reply["position"], reply["events"])
-    refusal = next(
-        (known for known in _refusals(Refusal) if known.__name__ == reply["refusal"]), Refusal
-    )
-    return refusal(**reply["details"])
-
-
-def _refusals(root: type[Refusal]) -> list[type[Refusal]]:
-    return [root, *(found for child in root.__subclasses__() for found in _refusals(child))]
+    def resolved(self, outcomes: Sequence[Outcome]) -> Outcome:
+        """That outcome; asked `again`, nothing more was appended."""
+        outcome = outcomes[self.number]
+        if self.again and isinstance(outcome, Receipt):
+            return replace(outcome, events=0)
+        return outcome

@@ -6,7 +6,7 @@ import os
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
-from uuid import UUID
+from uuid import UUID, uuid5
 
 from eventsourcing.persistence import StoredEvent
 
@@ -63,6 +63,11 @@ class StoredEnvelope(StoredEvent):
     causation_id: UUID | None
     position: int | None = None
     recorded_at: datetime | None = None
+
+
+def event_id(command_id: UUID, number: int) -> UUID:
+    """The id of the event of this number, from 0, that a command appends."""
+    return uuid5(command_id, str(number))
 
 
 def uuid7() -> UUID:

@@ -7,6 +7,7 @@ EventStoreError
 ├── Overloaded            the queue is full; nothing was done                    503
 ├── OutcomeUnknown        the database went away in mid-commit                   503
 ├── Unavailable           the database cannot be reached; nothing was done       503
+├── StorageFull           its disk is full; nothing was done                     503
 └── EnvelopeMissing       a writer tried to append events without an envelope    bug
 """
 
@@ -51,6 +52,10 @@ class OutcomeUnknown(EventStoreError):
 
 class Unavailable(EventStoreError):
     """The database cannot be reached; nothing was done."""
+
+
+class StorageFull(EventStoreError):
+    """The disk of the database is full; nothing was done. Free space there, then ask again."""
 
 
 class EnvelopeMissing(EventStoreError):

@@ -36,6 +36,9 @@ class IdempotencyKey:
     scope: bytes
     key: str
     digest: bytes
+    derived: bool = False
+    """Whether it follows from a wish that counts `once`: what was appended then needs no reply
+    kept beside it, only what was refused, or true already."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,23 +3,24 @@
 from __future__ import annotations
 
 import threading
-import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, cast
 from uuid import UUID
 
 import adbc_driver_postgresql.dbapi as adbc
 import psycopg
 from eventsourcing.application import Application
+from eventsourcing.persistence import InterfaceError, InternalError, OperationalError
 from eventsourcing.postgres import PostgresFactory
 from eventsourcing.utils import Environment, EnvType, get_topic
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
-from psycopg.rows import dict_row
 from psycopg.sql import SQL, Composable
 
 from domain import AGGREGATES, events_of
 from domain.base import Event, State
 from eventstore.envelope import RecordedEvent, StoredEnvelope
+from eventstore.errors import Unavailable
+from eventstore.listener import Listener
 from eventstore.mapper import CURRENT, LIFTED, EventMapper, subject_in
 from eventstore.recorder import Bookmarks, EnvelopeRecorder
 from eventstore.transaction import Transaction
@@ -47,7 +48,13 @@ ARROW = """
     ORDER BY notification_id LIMIT {limit}
 """
 PAGE_ROWS = 2_000
-POLL_SECONDS = 0.25
+CONNECT_SECONDS = 5
+RECONNECT_SECONDS_MAX = 4.0
+"""How long the pool tries for one connection. It waits twice as long after each attempt, so that
+after an hour of outage it would let another one go by before it looked again."""
+
+AWAY = (OperationalError, InterfaceError, InternalError)
+"""What the library raises when the database cannot be reached, or cannot go on."""
 
 
 class Log(Application[UUID]):
@@ -70,6 +77,7 @@ class Log(Application[UUID]):
                 "POSTGRES_USER": str(parts.get("user", "postgres")),
                 "POSTGRES_PASSWORD": str(parts.get("password", "")),
                 "POSTGRES_SCHEMA": schema,
+                "POSTGRES_CONNECT_TIMEOUT": str(CONNECT_SECONDS),
                 "POSTGRES_POOL_SIZE": "1",
                 "POSTGRES_MAX_OVERFLOW": "15",
                 "POSTGRES_IDLE_IN_TRANSACTION_SESSION_TIMEOUT": "60",
@@ -91,6 +99,7 @@ class Log(Application[UUID]):
         factory = PostgresFactory(env)
         kwargs = cast("dict[str, Any]", factory.datastore.pool.kwargs)
         kwargs["options"] = f"-csearch_path={self.schema}"
+        factory.datastore.pool.reconnect_timeout = RECONNECT_SECONDS_MAX
         return factory
 
     def construct_mapper(self) -> Mapper[UUID]:
@@ -107,7 +116,7 @@ class Log(Application[UUID]):
         """The turn to write: locked, committed when the block ends, rolled back if it raises."""
         turn: Transaction | None = None
         try:
-            with self.envelopes.datastore.get_connection() as connection, connection.transaction():
+            with self._connection() as connection, connection.transaction():
                 turn = Transaction(self, connection.cursor())
                 yield turn
         except BaseException:
@@ -118,7 +127,7 @@ class Log(Application[UUID]):
     @contextmanager
     def cursor(self) -> Iterator[Cursor[DictRow]]:
         """A cursor on the workspace's schema, each statement its own transaction."""
-        with self.envelopes.datastore.get_connection() as connection, connection.cursor() as cursor:
+        with self._connection() as connection, connection.cursor() as cursor:
             yield cursor
 
     def state_of(self, event: Event) -> type[State[Any]]:
@@ -127,7 +136,10 @@ class Log(Application[UUID]):
 
     def last_position(self) -> int:
         """Position of the newest event; 0 when there is none."""
-        return self.envelopes.max_notification_id() or 0
+        with self.cursor() as cursor:
+            cursor.execute(SQL("SELECT max(notification_id) AS p FROM {}").format(self.table))
+            row = cursor.fetchone()
+            return int(row["p"] or 0) if row else 0
 
     def position_at(self, moment: datetime) -> int:
         """Position of the last event recorded at or before `moment`; 0 when there is none."""
@@ -211,14 +223,20 @@ class Log(Application[UUID]):
 
     def read_arrow(self, after: int, limit: int) -> pa.Table:
         """Rows after a position as one Arrow table, `data` undecoded: what projections read."""
-        connection = getattr(self._mine, "connection", None)
-        if connection is None:
-            connection = self._mine.connection = adbc.connect(self.conninfo, autocommit=True)
-            self._opened.append(connection)
-        with connection.cursor() as cursor:
-            # The schema's name was checked when the workspace was opened.
-            cursor.execute(ARROW.format(schema=self.schema, after=int(after), limit=int(limit)))
-            return cursor.fetch_arrow_table()
+        # The schema's name was checked when the workspace was opened.
+        statement = ARROW.format(schema=self.schema, after=int(after), limit=int(limit))
+        try:
+            connection = getattr(self._mine, "connection", None)
+            if connection is None:
+                connection = self._mine.connection = adbc.connect(self.conninfo, autocommit=True)
+                self._opened.append(connection)
+            with connection.cursor() as cursor:
+                cursor.execute(statement)
+                return cursor.fetch_arrow_table()
+        except adbc.Error as error:
+            # A connection that was lost stays lost: the next read makes a new one.
+            self._disconnect()
+            raise Unavailable(str(error)) from error
 
     def wait(self, after: int, timeout: float) -> bool:
         """True as soon as there is an event after `after`; False when `timeout` seconds pass.
@@ -230,46 +248,37 @@ class Log(Application[UUID]):
         if listener is None:
             listener = self._mine.listener = Listener(self)
             self._opened.append(listener)
-        return listener.wait(after, timeout)
+        try:
+            return listener.wait(after, timeout)
+        except (psycopg.OperationalError, psycopg.InterfaceError) as error:
+            raise Unavailable(str(error)) from error
+
+    @contextmanager
+    def _connection(self) -> Iterator[psycopg.Connection[DictRow]]:
+        """A connection of the pool; that the database is away is told in our own words."""
+        connection: psycopg.Connection[DictRow] | None = None
+        try:
+            with self.envelopes.datastore.get_connection() as connection:
+                yield connection
+        except AWAY as error:
+            if connection is not None and connection.closed:
+                # Where one connection was lost the others were, most likely.
+                self.envelopes.datastore.pool.drain()
+            raise Unavailable(str(error)) from error
+
+    def _disconnect(self) -> None:
+        """Close the connection of this thread for Arrow tables."""
+        mine = self._mine.__dict__.pop("connection", None)
+        if mine is not None:
+            self._opened.remove(mine)
+            with suppress(adbc.Error):
+                mine.close()
 
     def close(self) -> None:
         """Close every connection; the threads that read have to be done."""
         while self._opened:
             self._opened.pop().close()
         super().close()
-
-
-class Listener:
-    """One connection that listens for commits to the log."""
-
-    def __init__(self, log: Log) -> None:
-        self.log = log
-        self.connection: psycopg.Connection[DictRow] | None = None
-
-    def wait(self, after: int, timeout: float) -> bool:
-        """See `Log.wait`."""
-        deadline = time.monotonic() + timeout
-        while True:
-            if self.connection is None or self.connection.closed:
-                self.connection = psycopg.connect(
-                    self.log.conninfo, autocommit=True, row_factory=dict_row
-                )
-                self.connection.execute(f"LISTEN {self.log.envelopes.channel_name}")
-            found = self.connection.execute(
-                "SELECT 1 FROM log_events WHERE notification_id > %s LIMIT 1", (after,)
-            )
-            if found.fetchone():
-                return True
-            left = deadline - time.monotonic()
-            if left <= 0:
-                return False
-            for _ in self.connection.notifies(timeout=min(POLL_SECONDS, left), stop_after=1):
-                pass
-
-    def close(self) -> None:
-        """Stop listening."""
-        if self.connection is not None:
-            self.connection.close()
 
 
 def _subjects(rows: Sequence[StoredEnvelope]) -> Iterator[UUID]:

@@ -8,6 +8,7 @@ from eventsourcing.persistence import ProgrammingError
 from psycopg.sql import SQL
 from psycopg.types.json import Jsonb
 
+from eventstore.envelope import event_id
 from eventstore.mapper import PERSONAL, subject_of
 
 if TYPE_CHECKING:
@@ -73,6 +74,22 @@ class Transaction:
             )
             for row in self.cursor.fetchall()
         }
+
+    def events_of(self, command_ids: Sequence[UUID]) -> dict[UUID, list[tuple[UUID, int, int]]]:
+        """What these commands appended, if anything, as (stream, version, position) by number."""
+        found: dict[UUID, list[tuple[UUID, int, int]]] = {}
+        left: Sequence[UUID] = command_ids
+        numbers = range(1)
+        while left:
+            ids = {id_: [event_id(id_, number) for number in numbers] for id_ in left}
+            stored = self.recorded([one for several in ids.values() for one in several])
+            for id_, several in ids.items():
+                events = [stored[one] for one in several if one in stored]
+                if events:
+                    found.setdefault(id_, []).extend(events)
+            left = [id_ for id_, several in ids.items() if several[-1] in stored]
+            numbers = range(numbers.stop, 8 * numbers.stop)
+        return found
 
     def append(self, events: Sequence[NewEvent]) -> list[int]:
         """Store events and return their positions, which rise in the order given.

@@ -14,17 +14,14 @@ import time
 from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any, Self
 
-from eventsourcing.persistence import (
-    IntegrityError,
-    InterfaceError,
-    InternalError,
-    OperationalError,
-)
+import psycopg
+from eventsourcing.persistence import IntegrityError
 
-from eventstore.batch import Batch
-from eventstore.errors import OutcomeUnknown, Overloaded, Unavailable
+from domain.base import fold
+from eventstore.batch import Batch, FarBehind
+from eventstore.errors import OutcomeUnknown, Overloaded, StorageFull, Unavailable
 from eventstore.intent import Context, IdempotencyKey, Intent, Outcome, Receipt
-from eventstore.states import States
+from eventstore.states import Held, States
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -42,7 +39,9 @@ BATCH_MAX = 500
 REPLIES_KEPT_DAYS = 7
 SWEEP_SECONDS = 3600.0
 RECONNECT_SECONDS = 10.0
-LOST = (OperationalError, InterfaceError, InternalError)
+LOST = (Unavailable,)
+SHARED = (OutcomeUnknown, StorageFull, Unavailable)
+"""What befalls a whole batch, whichever commands are in it."""
 
 
 class Writer:
@@ -54,6 +53,7 @@ class Writer:
         self._waiting: queue.Queue[Intent | None] = queue.Queue(waiting_max)
         self._thread: threading.Thread | None = None
         self._replies_swept = 0.0
+        self._away_since: float | None = None
 
     def start(self) -> Self:
         """Begin to work off what is submitted."""
@@ -104,7 +104,8 @@ class Writer:
                 return
             intents = [first]
             last = False
-            while len(intents) < BATCH_MAX:
+            # While the database is away, one attempt has to do for all who wait.
+            while len(intents) < BATCH_MAX or self._away_since is not None:
                 try:
                     more = self._waiting.get_nowait()
                 except queue.Empty:
@@ -120,8 +121,11 @@ class Writer:
     def _outcomes(self, intents: Sequence[Intent]) -> list[Outcome]:
         try:
             return self._commit(intents)
+        except SHARED as error:
+            return [type(error)(*error.args) for _ in intents]
         except Exception as error:  # noqa: BLE001 - whatever it is, it is every caller's answer
             self.states.clear()
+            self._away_since = None
             if len(intents) == 1:
                 return [error]
             # One of them is at fault; alone, each gets its own answer.
@@ -129,32 +133,53 @@ class Writer:
 
     def _commit(self, intents: Sequence[Intent]) -> list[Outcome]:
         """Decide and append in one transaction, through reconnections for a while."""
-        deadline = time.monotonic() + RECONNECT_SECONDS
         careful = False
         batch: Batch | None = None
         sent: list[UUID] = []
+        behind: Sequence[UUID] = ()
         while True:
             try:
+                self._catch_up(behind)
                 with self.log.transaction() as turn:
                     if batch is None or not sent or len(turn.recorded(sent)) < len(sent):
                         batch, sent = Batch(self.log, self.states, careful=careful), []
                         batch.decide(turn, intents)
                         sent = batch.append(turn)
                         self._sweep_replies(turn)
+            except FarBehind as far:
+                behind = far.streams
             except IntegrityError:
                 # Another stream holds a reservation: this time, look before each leap.
                 if careful:
                     raise
                 careful, sent = True, []
-                self.states.clear()
             except LOST as error:
-                self.states.clear()
-                if time.monotonic() > deadline:
-                    raise (OutcomeUnknown if sent else Unavailable)(str(error)) from error
-                time.sleep(0.1)
+                self._wait_or_give_up(error, sent)
             else:
+                self._away_since = None
                 batch.publish()
                 return batch.outcomes
+
+    def _catch_up(self, streams: Sequence[UUID]) -> None:
+        """Fold long tails while others may write: under the lock it would keep them waiting."""
+        for stream_id in streams:
+            held = self.states.get(stream_id)
+            tail = self.log.read_stream(stream_id, held.version if held else 0)
+            state = held.state if held else self.log.state_of(tail[0].event)()
+            state = fold(state, (recorded.event for recorded in tail))
+            self.states.put(stream_id, Held(tail[-1].version, state))
+
+    def _wait_or_give_up(self, error: Unavailable, sent: Sequence[UUID]) -> None:
+        """Wait a moment for the database to come back, or raise what is known of the outcome."""
+        self.states.clear()  # it may come back as a copy that lacks the newest events
+        if is_full(error) and not sent:
+            raise StorageFull(f"{StorageFull.__doc__} PostgreSQL says: {error}") from error
+        now = time.monotonic()
+        if self._away_since is None:
+            self._away_since = now
+        if now - self._away_since > RECONNECT_SECONDS:
+            raise (OutcomeUnknown if sent else Unavailable)(str(error)) from error
+        time.sleep(0.1)
 
     def _sweep_replies(self, turn: Transaction) -> None:
         if time.monotonic() - self._replies_swept > SWEEP_SECONDS or not self._replies_swept:
@@ -169,3 +194,10 @@ class Writer:
                 intent.done.set_result(outcome)
             else:
                 intent.done.set_exception(outcome)
+
+
+def is_full(error: BaseException | None) -> bool:
+    """Whether an error comes from a full disk."""
+    return error is not None and (
+        isinstance(error, psycopg.errors.DiskFull) or is_full(error.__cause__)
+    )
