@@ -1,11 +1,53 @@
 """How tables follow from events, in columns."""
 
+from projections.activity import activity, interaction
 from projections.base import Dimension, FactTable
-from projections.custom_field import custom_field
+from projections.campaign import campaign, campaign_cost, campaign_member, touch
+from projections.clock import clock
+from projections.contact import contact, contact_consent, contact_role
+from projections.custom_fields import custom_field
+from projections.customer import customer, tier_change
+from projections.deal import amount_change, close_date_change, deal, deal_closed, stage_change
 from projections.lead import engagement, lead, lead_status_change
+from projections.pipeline import pipeline
+from projections.score import score, score_change, score_outcome
+from projections.ticket import ticket, ticket_rating, ticket_reply, ticket_status_change
+from projections.user import user
 
-DIMENSIONS: tuple[Dimension, ...] = (lead, custom_field)
+DIMENSIONS: tuple[Dimension, ...] = (
+    lead,
+    customer,
+    contact,
+    contact_role,
+    contact_consent,
+    pipeline,
+    deal,
+    activity,
+    ticket,
+    campaign,
+    campaign_member,
+    user,
+    custom_field,
+    clock,
+    score,
+)
 """Every dimension: records, each with its history."""
 
-FACTS: tuple[FactTable, ...] = (lead_status_change, engagement)
+FACTS: tuple[FactTable, ...] = (
+    lead_status_change,
+    engagement,
+    tier_change,
+    stage_change,
+    amount_change,
+    close_date_change,
+    deal_closed,
+    interaction,
+    ticket_status_change,
+    ticket_reply,
+    ticket_rating,
+    campaign_cost,
+    touch,
+    score_change,
+    score_outcome,
+)
 """Every fact table: what happened."""

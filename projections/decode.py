@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from copy import copy
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -44,6 +45,12 @@ class Decoder:
         self._duckdb = duckdb.connect(":memory:", config={"threads": 1})
         self._duckdb.execute("SET TimeZone = 'UTC'")
 
+    def another(self) -> Decoder:
+        """A decoder like this one, for another thread."""
+        twin = copy(self)
+        twin._duckdb = self._duckdb.cursor()
+        return twin
+
     def decode(self, batch: pa.Table) -> Decoded:
         """The events of a batch, by class."""
         types = pl.DataFrame({"type": pl.Series(batch.column("type"))}).with_row_index("row")
@@ -72,18 +79,19 @@ class Decoder:
         # The hot line of a rebuild.
         frame = pl.DataFrame(self._duckdb.execute(self._sql[event]).to_arrow_table())
         self._duckdb.unregister("raw")
-        fits = frame["_fits"] & _kinds_fit(frame["_kinds"], fields)
-        columns = frame.select(
-            pl.col("_row").alias("row"),
-            *(pl.col(name).cast(_held(field).polars) for name, field in fields.items()),
-        )
-        if fits.all():
+        shapes, whole = frame["_kinds"], frame["_fits"]
+        columns = frame.drop("_kinds", "_fits").rename({"_row": "row"})
+        schema = {"row": pl.UInt32(), **{n: _held(field).polars for n, field in fields.items()}}
+        if columns.schema != schema:
+            columns = columns.cast(dict(schema))
+        misshapen = [shape for shape in shapes.unique() if not _fitting(shape, fields)]
+        if not misshapen and whole.all():
             return columns, NO_FAULTS
-        faults = pl.DataFrame(raw).join(columns.filter(~fits), left_on="_row", right_on="row", how="semi")
-        errors = [_fault(fields, bytes_) for bytes_ in faults["_data"]]
-        return columns.filter(fits), faults.select(
-            pl.col("_row").alias("row"), pl.Series("error", errors, pl.String())
-        )
+        fits = whole & ~shapes.is_in(misshapen)
+        wrong = columns.filter(~fits).select(pl.col("row").alias("_row"))
+        bad = pl.DataFrame(raw).join(wrong, on="_row", how="semi")
+        errors = pl.Series("error", [_fault(fields, stored) for stored in bad["_data"]], pl.String)
+        return columns.filter(fits), bad.select(pl.col("_row").alias("row")).with_columns(errors)
 
 
 def _held(field: FieldType) -> ColumnType:
@@ -92,48 +100,52 @@ def _held(field: FieldType) -> ColumnType:
 
 
 def _decoding(fields: Mapping[str, FieldType]) -> str:
-    """The statement that reads one class of events: each document is parsed three times, for the
-    kind of its values, the names of its fields, and the values; each row is judged for itself.
+    """The statement that reads one class of events, each row judged for itself.
+
+    Each document is parsed three times: for the kinds of its values (of the whole first), for the
+    number of its fields, and for the values.
     """
     held = {name: _held(field).sql for name, field in fields.items()}
-    paths = ", ".join(text(f'$."{name}"') for name in fields)
+    paths = ", ".join(text(path) for path in ["$", *(f"$.{quoted(name)}" for name in fields)])
     parsed = {n: "VARCHAR" if sql.startswith("DECIMAL") else sql for n, sql in held.items()}
     values = f"TRY(json_transform_strict(t, {text(orjson.dumps(parsed).decode())}))"
-    casts = [f"v.{quoted(n)}::{sql} AS {quoted(n)}" for n, sql in held.items()]
-    fits = [f"len(names) = {len(fields)}"]
-    for name, sql in held.items():
-        if sql.startswith("DECIMAL"):
-            casts[list(held).index(name)] = f"TRY_CAST(v.{quoted(name)} AS {sql}) AS {quoted(name)}"
-            fits.append(
-                f"(v.{quoted(name)} IS NULL OR coalesce(TRY_CAST(v.{quoted(name)} AS {sql})"
-                f" = TRY_CAST(v.{quoted(name)} AS DECIMAL(38, 18)), false))"
-            )
+    columns = [
+        f"TRY_CAST(v.{quoted(n)} AS {sql}) AS {quoted(n)}"
+        if sql.startswith("DECIMAL")
+        else f"v.{quoted(n)} AS {quoted(n)}"
+        for n, sql in held.items()
+    ]
+    exact = [_exact(f"v.{quoted(n)}", sql) for n, sql in held.items() if sql.startswith("DECIMAL")]
+    fits = " AND ".join(["v IS NOT NULL", f"fields = {len(fields)}", *exact])
     return f"""
-        WITH opened AS MATERIALIZED (SELECT _row, TRY(decode(_data)) AS t FROM raw),
-        parsed AS MATERIALIZED (
-          SELECT _row, TRY(json_keys(t)) AS names, TRY(json_type(t)) AS whole,
-            {f"TRY(json_type(t, [{paths}]))" if fields else "[]::VARCHAR[]"} AS _kinds,
+        WITH parsed AS MATERIALIZED (
+          SELECT _row, TRY(len(json_keys(t))) AS fields, array_to_string(TRY(json_type(t, [{paths}])), ',') AS _kinds,
             {values if fields else "{'none': 0}"} AS v
-          FROM opened
+          FROM (SELECT _row, TRY(decode(_data)) AS t FROM raw)
         )
-        SELECT _row, _kinds, coalesce(whole = 'OBJECT' AND v IS NOT NULL AND {" AND ".join(fits)},
-          false) AS _fits{"".join(f", {cast}" for cast in casts)}
+        SELECT _row, _kinds, coalesce({fits}, false) AS _fits{"".join(f", {c}" for c in columns)}
         FROM parsed"""
 
 
-def _kinds_fit(kinds: pl.Series, fields: Mapping[str, FieldType]) -> pl.Series:
-    """Whether every value is of a JSON type its field may have; judged once per shape seen."""
-    shapes = kinds.list.join(",", ignore_nulls=False)
-    allowed = [
-        _held(field).json | {"NULL"} if field.nullable else _held(field).json
-        for field in fields.values()
-    ]
-    fit = [
-        shape
-        for shape in shapes.unique().drop_nulls()
-        if all(kind in may for kind, may in zip(shape.split(","), allowed, strict=False))
-    ]
-    return shapes.is_in(fit).fill_null(value=False)
+def _exact(value: str, sql: str) -> str:
+    """Whether a number, as text, is in a DECIMAL what it is in the log, and not rounded.
+
+    Only text out of the ordinary, such as 1E+3, is worth the slow comparison.
+    """
+    places = sql.removesuffix(")").split(",")[1]
+    plain = f"regexp_full_match({value}, '-?[0-9]+([.][0-9]{{1,{places}}})?')"
+    cast, wide = f"TRY_CAST({value} AS {sql})", f"TRY_CAST({value} AS DECIMAL(38, 18))"
+    exact = f"CASE WHEN {plain} THEN {cast} IS NOT NULL ELSE coalesce({cast} = {wide}, false) END"
+    return f"({value} IS NULL OR {exact})"
+
+
+def _fitting(shape: str | None, fields: Mapping[str, FieldType]) -> bool:
+    """Whether a document of this shape, the kinds of its values, is an event of these fields."""
+    whole, *kinds = (shape or "").split(",")
+    return whole == "OBJECT" and len(kinds) == len(fields) and all(
+        kind in _held(field).json or (field.nullable and kind == "NULL")
+        for kind, field in zip(kinds, fields.values(), strict=True)
+    )
 
 
 def _fault(fields: Mapping[str, FieldType], stored: bytes) -> str:

@@ -7,9 +7,11 @@ one record to the next.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from uuid import UUID
 
+import numpy as np
 import polars as pl
 
 from projections.base import Shape, Source
@@ -73,32 +75,41 @@ def _value(source: Source, kind: pl.DataType) -> pl.Expr:
             return pl.lit(value, kind)
 
 
-def fill(shape: Shape, carried: pl.DataFrame, new: pl.DataFrame) -> pl.DataFrame:
-    """Whole rows, one per event and one per carried row, in the order of record and event."""
+@dataclass(frozen=True)
+class Versions:
+    """Whole rows in the order of record and event; `ends` marks the last row of each record."""
+
+    rows: pl.DataFrame
+    ends: pl.Series
+
+    def past(self) -> pl.DataFrame:
+        """The rows that have a successor, with where it begins on both axes of time."""
+        follows = [
+            pl.col("valid_from").shift(-1).alias("valid_to"),
+            pl.col("position").shift(-1).alias("position_to"),
+        ]
+        return self.rows.lazy().with_columns(follows).filter(~self.ends).collect()
+
+    def current(self) -> pl.DataFrame:
+        """The last row of each record."""
+        return self.rows.filter(self.ends)
+
+
+def fill(shape: Shape, carried: pl.DataFrame, new: pl.DataFrame) -> Versions:
+    """Rows as they stand after each event, from the rows carried and what the events assign."""
     rows = pl.concat([carried, new], how="diagonal").sort(*shape.table.entity, "position")
-    begins = rows.select(_differs(shape, 1)).to_series()
-    filled: list[pl.Series] = []
+    differs = (pl.col(name).ne_missing(pl.col(name).shift()) for name in shape.table.entity)
+    begins = rows.select(pl.any_horizontal(differs)).to_series().to_numpy()
+    events = rows[EVENT].fill_null(len(shape.sources)).to_numpy()
+    filled: list[pl.Expr] = []
     for numbers, columns in shape.columns_by_events.items():
-        says = begins | rows[EVENT].is_in(numbers).fill_null(value=False)
-        taken_from = rows.select(
-            pl.when(says).then(pl.int_range(pl.len(), dtype=pl.UInt32)).forward_fill()
-        ).to_series()
+        says = np.zeros(len(shape.sources) + 1, dtype=bool)
+        says[list(numbers)] = True
+        here = np.where(begins | says[events], np.arange(len(rows), dtype=np.uint32), 0)
         # The hot line of the fold: one gather for each column.
-        filled += rows.select(pl.col(columns).gather(taken_from)).get_columns()
-    return rows.with_columns(filled)
-
-
-def closed(shape: Shape, rows: pl.DataFrame) -> pl.DataFrame:
-    """The rows that have a successor, with where it begins on both axes of time."""
-    return rows.with_columns(
-        pl.col("valid_from").shift(-1).alias("valid_to"),
-        pl.col("position").shift(-1).alias("position_to"),
-    ).filter(~_differs(shape, -1))
-
-
-def current(shape: Shape, rows: pl.DataFrame) -> pl.DataFrame:
-    """The last row of each record."""
-    return rows.filter(_differs(shape, -1)).drop(EVENT)
+        filled.append(pl.col(columns).gather(pl.Series(np.maximum.accumulate(here))))
+    ends = pl.Series(np.append(begins[1:], [True] * bool(len(rows))))
+    return Versions(rows.with_columns(filled), ends)
 
 
 def facts(shape: Shape, new: pl.DataFrame, states: pl.DataFrame | None) -> pl.DataFrame:
@@ -122,11 +133,4 @@ def facts(shape: Shape, new: pl.DataFrame, states: pl.DataFrame | None) -> pl.Da
             *(pl.when(pl.col(EVENT) == number).then(AT + column) for number, column in cases), name
         ).alias(name)
         for name, cases in taken.items()
-    )
-
-
-def _differs(shape: Shape, step: int) -> pl.Expr:
-    """Whether the row that is `step` before is of another record."""
-    return pl.any_horizontal(
-        pl.col(name).ne_missing(pl.col(name).shift(step)) for name in shape.table.entity
     )

@@ -45,3 +45,9 @@ poison_value = Table(
     "Events with personal values that could not be opened though their key is at hand.",
     personal=True,
 )
+
+MAIN_TABLES = (event, stream, poison_event)
+"""Tables of the file that everybody may read."""
+
+PERSONAL_TABLES = (poison_value,)
+"""Tables of the file with personal values."""

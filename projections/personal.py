@@ -10,6 +10,7 @@ import duckdb
 import polars as pl
 
 from projections.base import Shape
+from projections.batch import POISON
 from projections.fields import FieldType, fields_of
 from projections.fold import AT
 from readmodels.schema import quoted, text
@@ -27,12 +28,6 @@ Unseal = Callable[[Sequence[UUID]], Decrypt]
 """Has the keys of these subjects at hand, and gives what opens their values."""
 
 SEALED = r"^enc1:([0-9a-f-]{36}):"
-POISON = {
-    "position": pl.Int64(),
-    "stream_id": pl.String(),
-    "type": pl.String(),
-    "error": pl.String(),
-}
 
 
 class Opener:

@@ -1,19 +1,27 @@
-"""The declared tables of one file, and what a batch of events does to them."""
+"""The tables of one file, and what a batch of events does to them."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from projections.fold import assigned, closed, current, facts, fill
+import polars as pl
+
+from projections.batch import POSITION, Batch
+from projections.fold import assigned, effective, facts, fill
+from projections.log import event as event_table
+from projections.log import poison_event, poison_value
+from projections.log import stream as stream_table
 from projections.store import Carried, Store
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    import polars as pl
-
     from domain.base import Event
     from projections.base import Shape
+    from projections.personal import Opener
+
+LAG_MAX = 50_000
+"""By how many positions a bookmark may lag behind events that have nothing to say to its file."""
 
 
 class Projection:
@@ -23,9 +31,12 @@ class Projection:
     transaction, whatever the number of batches.
     """
 
+    poison = poison_event.name
+
     def __init__(self, store: Store, shapes: Sequence[Shape]) -> None:
         self.store = store
         self.position = store.position
+        self.poisoned = store.count(self.poison)
         self._dimensions = [shape for shape in shapes if shape.table.kind == "dimension"]
         self._facts = [shape for shape in shapes if shape.table.kind == "fact"]
         self._carried = {
@@ -33,13 +44,16 @@ class Projection:
             for shape in self._dimensions
         }
 
-    def carry(self, part: str, entity: Sequence[str]) -> Carried:
-        """One more table with a row for each entity, settled together with the others."""
-        self._carried[part] = Carried(self.store, part, entity)
-        return self._carried[part]
+    def take(self, batch: Batch) -> None:
+        """Write what follows from events; what was taken before is skipped."""
+        if batch.last > self.position:
+            later = batch.after(self.position)
+            self.write(later.frames)
+            self.note(later.faults)
+            self.position = batch.last
 
-    def take(self, frames: Mapping[type[Event], pl.DataFrame]) -> None:
-        """Write what follows from these events, which are later than all before."""
+    def write(self, frames: Mapping[type[Event], pl.DataFrame]) -> None:
+        """Write what the declarations say of these events."""
         states: dict[str, pl.DataFrame] = {}
         for shape in self._dimensions:
             if not shape.sources.keys().isdisjoint(frames):
@@ -49,25 +63,83 @@ class Projection:
                 rows = facts(shape, assigned(shape, frames), states.get(shape.of))
                 self.store.append(shape.table.name, rows)
 
+    def note(self, faults: pl.DataFrame) -> None:
+        """Write down what could not be read."""
+        self.store.append(self.poison, faults)
+        self.poisoned += len(faults)
+
     def _versions(self, shape: Shape, frames: Mapping[type[Event], pl.DataFrame]) -> pl.DataFrame:
         new = assigned(shape, frames)
         carried = self._carried[shape.table.name]
-        rows = fill(shape, carried.of(new.select(shape.table.entity).unique()), new)
-        self.store.append(f"{shape.table.name}_past", closed(shape, rows))
-        carried.put(current(shape, rows))
-        return rows
+        versions = fill(shape, carried.of(new.select(shape.table.entity).unique()), new)
+        self.store.append(f"{shape.table.name}_past", versions.past())
+        carried.put(versions.current())
+        return versions.rows
 
-    def settle(self) -> None:
-        """Write the rows carried in memory, move the bookmark, commit."""
-        if self.position > self.store.position:
-            for carried in self._carried.values():
-                carried.settle()
+    def settle(self, *, fully: bool = False) -> None:
+        """Write the rows carried in memory, move the bookmark, commit.
+
+        When there is nothing to write the bookmark stays, but not too far behind; `fully` moves it
+        all the same.
+        """
+        for carried in self._carried.values():
+            carried.settle()
+        lag = self.position - self.store.position
+        if lag and (self.store.writing or fully or lag > LAG_MAX):
             self.store.move(self.position)
-        self.store.commit()
+            self.store.commit()
 
     def abandon(self) -> None:
         """Back to where the file stood at the last `settle`."""
         self.store.roll_back()
         self.position = self.store.position
+        self.poisoned = self.store.count(self.poison)
         for carried in self._carried.values():
             carried.forget()
+
+
+class MainProjection(Projection):
+    """The file that everybody may read; it keeps the envelope of every event too."""
+
+    def __init__(self, store: Store, shapes: Sequence[Shape]) -> None:
+        super().__init__(store, shapes)
+        self._streams = self._carried[stream_table.name] = Carried(store, stream_table.name, ["id"])
+
+    def take(self, batch: Batch) -> None:
+        """Write what follows from events, and their envelopes."""
+        self.store.append(event_table.name, batch.events.filter(POSITION > self.position))
+        super().take(batch)
+
+    def dated(self, batch: Batch) -> Batch:
+        """The batch with the time from which each event counts; the streams are noted."""
+        known = batch.events.filter(POSITION <= self.position)
+        new = batch.events.filter(POSITION > self.position)
+        new = effective(new, self._streams.of(new.select("id").unique()))
+        aggregate = pl.col("type").str.extract(r"^([^.]*)").alias("aggregate")
+        last = new.unique("id", keep="last", maintain_order=True)
+        self._streams.put(last.with_columns(aggregate))
+        if known.is_empty():
+            return batch.dated(new)
+        between = f"WHERE position BETWEEN {known['position'][0]} AND {known['position'][-1]}"
+        dates = self.store.read(event_table.name, between).select("position", "effective_at")
+        dated = known.join(dates, on="position", maintain_order="left")
+        return batch.dated(pl.concat([dated, new]))
+
+
+class PersonalProjection(Projection):
+    """The file with the personal columns."""
+
+    poison = poison_value.name
+
+    def __init__(self, store: Store, shapes: Sequence[Shape], opener: Opener) -> None:
+        super().__init__(store, shapes)
+        self._opener = opener
+
+    def write(self, frames: Mapping[type[Event], pl.DataFrame]) -> None:
+        """Open what is sealed, and write what the declarations say."""
+        opened, faults = self._opener.open(frames)
+        super().note(faults)
+        super().write(opened)
+
+    def note(self, faults: pl.DataFrame) -> None:
+        """Events that could not be read are the other file's business."""

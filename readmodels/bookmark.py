@@ -30,11 +30,22 @@ class Bookmark(TrackingRecorder):
             "(application_name VARCHAR NOT NULL, notification_id BIGINT NOT NULL)"
         )
 
+    @property
+    def position(self) -> int:
+        """The position in the log that has been reached; 0 before the first event."""
+        return self.max_tracking_id(LOG) or 0
+
+    def move(self, position: int) -> None:
+        """Note that the log was followed up to `position`."""
+        self.insert_tracking(Tracking(LOG, position))
+
     def insert_tracking(self, tracking: Tracking) -> None:
         """Move on; raises IntegrityError if that is not forward."""
         last = self.max_tracking_id(tracking.application_name)
         if last is not None and tracking.notification_id <= last:
-            raise IntegrityError(f"the bookmark is at {last}, not before {tracking.notification_id}")
+            raise IntegrityError(
+                f"the bookmark is at {last}, not before {tracking.notification_id}"
+            )
         sql = (
             f"INSERT INTO {self._table} (notification_id, application_name) VALUES (?, ?)"
             if last is None
@@ -49,12 +60,3 @@ class Bookmark(TrackingRecorder):
             [application_name],
         ).fetchone()
         return found[0] if found else None
-
-    @property
-    def position(self) -> int:
-        """The position in the log that has been reached; 0 before the first event."""
-        return self.max_tracking_id(LOG) or 0
-
-    def move(self, position: int) -> None:
-        """Note that the log was followed up to `position`."""
-        self.insert_tracking(Tracking(LOG, position))

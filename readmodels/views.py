@@ -39,7 +39,7 @@ class CustomField:
     name: str
     field_type: str
     personal: bool
-    meaning: str
+    explanation: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +53,9 @@ class View:
     def select(self, part: str, ends: Sequence[str] = ()) -> str:
         """The rows of one stored part."""
         named = [f"{how} AS {quoted(column.name)}" for column, how in self.columns]
-        return f"SELECT {', '.join([*named, *ends])} FROM {quoted(self.catalog)}.stored.{quoted(part)}"
+        return (
+            f"SELECT {', '.join([*named, *ends])} FROM {quoted(self.catalog)}.stored.{quoted(part)}"
+        )
 
     def statements(self) -> Iterator[str]:
         """The statements that make the views and the macro."""
@@ -68,7 +70,9 @@ class View:
             case "dimension":
                 rows = self._versions()
                 yield from self._view(name, told, _true(rows, *ASKED))
-                yield from self._view(f"{name}_history", f"Every version: {told}", _begun(rows, *ASKED))
+                yield from self._view(
+                    f"{name}_history", f"Every version: {told}", _begun(rows, *ASKED)
+                )
                 yield from self._macro(_true(rows, *GIVEN))
 
     def _versions(self) -> str:
@@ -145,7 +149,7 @@ def _custom(
             taken.add(name)
             kind = TYPES[field.field_type]
             value = f"{source} ->> {text(f'$.{quoted(field.name)}')}"
-            yield Column(name, kind, field.meaning), f"TRY_CAST(({value}) AS {kind})"
+            yield Column(name, kind, field.explanation), f"TRY_CAST(({value}) AS {kind})"
 
 
 def _digest(table: Table) -> Iterator[tuple[Column, str]]:

@@ -1,0 +1,82 @@
+"""A batch of the log, read: envelopes and fields as typed columns."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import polars as pl
+import pyarrow as pa
+
+from projections.fold import AT
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from domain.base import Event
+    from projections.decode import Decoder
+
+ROW = f"{AT}row"
+POSITION = pl.col("position")
+POISON = {
+    "position": pl.Int64(),
+    "stream_id": pl.String(),
+    "type": pl.String(),
+    "error": pl.String(),
+}
+_MOMENT = pl.Datetime("us", "UTC")
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Events of the log, in the order of the log.
+
+    `events` has the envelope of each. `frames` has the fields of those that could be read, by
+    class, and beside them the envelope, its names marked with `AT`; personal fields are sealed.
+    `faults` names those that could not be read.
+    """
+
+    events: pl.DataFrame
+    frames: Mapping[type[Event], pl.DataFrame]
+    faults: pl.DataFrame
+
+    @classmethod
+    def read(cls, table: pa.Table, decoder: Decoder) -> Batch:
+        """A batch as `Log.read_arrow` gives it; needs nothing but what it is given."""
+        decoded = decoder.decode(table)
+        events = pl.DataFrame(table.drop_columns(["data"])).rename({"stream_id": "id"})
+        events = events.cast({"recorded_at": _MOMENT, "occurred_at": _MOMENT})
+        envelopes = events.rename(AT.__add__)
+        frames = {
+            event: frame.rename({"row": ROW}).hstack(envelopes[frame["row"]])
+            for event, frame in decoded.frames.items()
+        }
+        faulty = events[decoded.faults["row"]]
+        faults = faulty.select(POSITION, pl.col("id").alias("stream_id"), "type")
+        return cls(events, frames, faults.with_columns(decoded.faults["error"]))
+
+    @property
+    def last(self) -> int:
+        """Position of the last event."""
+        return int(self.events["position"][-1])
+
+    def dated(self, events: pl.DataFrame) -> Batch:
+        """The batch with envelopes that say from when on each event counts."""
+        effective = events["effective_at"].alias(f"{AT}effective_at")
+        frames = {
+            event: frame.with_columns(effective.gather(frame[ROW]))
+            for event, frame in self.frames.items()
+        }
+        return replace(self, events=events, frames=frames)
+
+    def after(self, position: int) -> Batch:
+        """What of the batch is later than a position."""
+        if self.events["position"][0] > position:
+            return self
+        later = pl.col(f"{AT}position") > position
+        frames = {event: frame.filter(later) for event, frame in self.frames.items()}
+        return Batch(
+            self.events.filter(POSITION > position),
+            {event: frame for event, frame in frames.items() if not frame.is_empty()},
+            self.faults.filter(POSITION > position),
+        )
