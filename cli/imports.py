@@ -39,6 +39,26 @@ app = typer.Typer()
 COUNTS = ("rows", "imported", "changed", "unchanged", "failed", "events", "clipped")
 
 
+RecipeName = Annotated[
+    str, typer.Argument(metavar="RECIPE", help="Name of a recipe, or a file NAME.toml.")
+]
+Files = Annotated[
+    Path, typer.Argument(metavar="PATH", help="The folder with the files, or the one file.")
+]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Decide everything and store nothing.")]
+ErrorsFile = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE",
+        help="Where rows that are not taken go, with the reason; RECIPE-errors.csv otherwise.",
+    ),
+]
+Actor = Annotated[
+    str | None,
+    typer.Option(metavar="USER", help="In whose name: id, e-mail address or handle of a user."),
+]
+
+
 @app.command(
     "import",
     epilog=examples(
@@ -48,27 +68,12 @@ COUNTS = ("rows", "imported", "changed", "unchanged", "failed", "events", "clipp
     ),
 )
 def import_(
-    recipe: Annotated[
-        str, typer.Argument(metavar="RECIPE", help="Name of a recipe, or a file NAME.toml.")
-    ],
-    path: Annotated[
-        Path, typer.Argument(metavar="PATH", help="The folder with the files, or the one file.")
-    ],
+    recipe: RecipeName,
+    path: Files,
     *,
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Decide everything and store nothing.")
-    ] = False,
-    errors: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="FILE",
-            help="Where rows that are not taken go, with the reason; RECIPE-errors.csv otherwise.",
-        ),
-    ] = None,
-    actor: Annotated[
-        str | None,
-        typer.Option(metavar="USER", help="In whose name: id, e-mail address or handle of a user."),
-    ] = None,
+    dry_run: DryRun = False,
+    errors: ErrorsFile = None,
+    actor: Actor = None,
     data: Data = DEFAULT_DATA,
     database_url: DatabaseUrl = None,
     json: AsJson = False,
@@ -77,8 +82,7 @@ def import_(
     try:
         chosen = load(recipe)
         with ExitStack() as stack:
-            opened = stack.enter_context(session(data, database_url, "import", show.say))
-            log = opened.workspace.log
+            log = stack.enter_context(session(data, database_url, "import", show.say)).workspace.log
             rejected = Errors(errors or Path(f"{chosen.name}-errors.csv"))
             writer: Writes = Rehearsal(log) if dry_run else stack.enter_context(Writer(log))
             work = Import(
