@@ -18,7 +18,9 @@ EXIT_CODES = (
 VERBS: dict[str, dict[str, Verb]] = {
     "Files": {
         "import": Verb(
-            "cli.imports", "Import files by a recipe: new and changed rows, nothing twice."
+            "cli.imports",
+            "Import files by a recipe. Asked again, it takes what is new or has changed, nothing "
+            "twice.",
         ),
     },
     "The past": {
@@ -53,6 +55,7 @@ VERBS: dict[str, dict[str, Verb]] = {
         "serve": Verb(
             "cli.serve", "Run the database, the API and the learners, until Ctrl-C or SIGTERM."
         ),
+        "learn": Verb("cli.learn", "Let the learners follow the log to its end."),
         "demo": Verb(
             "cli.demo.command", "Tell two years of a made-up company, and what can be asked of it."
         ),

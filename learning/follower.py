@@ -17,7 +17,7 @@ from learning.base import Learner, Training, score_event_id
 from learning.snapshot import restore, save
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from threading import Event as Flag
     from uuid import UUID
 
@@ -175,6 +175,31 @@ def follow(workspace: Workspace, learners: Sequence[type[Learner]], stop: Flag) 
         except (Overtaken, psycopg.OperationalError, psycopg.InterfaceError, *LOST) as error:
             logger.warning("learning interrupted", error=str(error))
         stop.wait(RETRY_SECONDS)
+
+
+def catch_up(
+    workspace: Workspace, learners: Sequence[type[Learner]], progress: Callable[[int], None]
+) -> None:
+    """Follow the log to its present end, one learner after the other, and return.
+
+    `progress` is told how many positions were passed; at the end they add up to the length of the
+    log for each learner, less what it had behind it already. Raises `Overtaken` when another
+    process is at it.
+    """
+    last = workspace.log.last_position()
+    with _alone(workspace.log) as alone:
+        if not alone:
+            raise Overtaken("the learners of this workspace are at work in another process")
+        followers = [Follower(workspace, each()) for each in learners]
+        for follower in followers:
+            before = follower.position
+            while before < last and follower.step():
+                progress(min(follower.position, last) - before)
+                before = min(follower.position, last)
+            progress(last - before)
+        keep_bookmarks(workspace.log, followers)
+        for follower in followers:
+            follower.save()
 
 
 def _follow(workspace: Workspace, followers: Sequence[Follower], stop: Flag) -> None:

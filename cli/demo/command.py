@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import structlog
 import typer
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from cli import show
+from cli.bar import Advance, bar, reached
 from cli.demo.history import history, tell
 from cli.demo.tour import tour
 from cli.options import DEFAULT_DATA, Data, DatabaseUrl, examples
@@ -22,13 +22,13 @@ from cli.serve import serve
 from cli.session import AlreadyServed, session
 from eventstore.writer import Writer
 from learning import LEARNERS
-from learning.follower import Follower, keep_bookmarks
+from learning.follower import catch_up as catch_up_learning
 from replay.rebuild import rebuild
 from replay.tables import Here, catch_up, open_tables
 from replay.verify import verify
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
     from rich.console import Console
 
@@ -101,19 +101,20 @@ class Demonstration:
             with Writer(self.workspace.log) as writer:
                 tell(steps, writer, progress)
         with self._step("learn", "Learners follow the log") as progress:
-            self._learn(progress)
+            progress(0, self.workspace.log.last_position() * len(LEARNERS))
+            catch_up_learning(self.workspace, LEARNERS, progress)
         with closing(open_tables(self.workspace)) as tables:
             last = self.workspace.log.last_position()
             self.events = self._count()
             with self._step("project", "Tables follow the log") as progress:
                 progress(0, last)
-                catch_up(tables, self.workspace.log, last, _absolute(progress))
+                catch_up(tables, self.workspace.log, last, reached(progress))
             tour(self.console, tables.database, self.end)
             self.console.print()
             self._verify(Here(tables.database))
         with self._step("rebuild", "Rebuilding the tables beside the old") as progress:
             progress(0, last)
-            rebuilt = rebuild(self.workspace, _absolute(progress))
+            rebuilt = rebuild(self.workspace, reached(progress))
         self.digests_equal = bool(rebuilt.same) and all(rebuilt.same.values())
         self._conclude(len(rebuilt.same))
 
@@ -125,43 +126,16 @@ class Demonstration:
     def _verify(self, here: Here) -> None:
         with self._step("verify", "Verifying from the log, in an empty directory") as progress:
             progress(0, self.workspace.log.last_position())
-            verdict = verify(self.workspace, here, models=True, progress=_absolute(progress))
+            verdict = verify(self.workspace, here, models=True, progress=reached(progress))
         self.digests = verdict.digests
         self.findings = [finding.what for finding in verdict.findings]
 
-    def _learn(self, progress: Callable[..., None]) -> None:
-        last = self.workspace.log.last_position()
-        progress(0, last * len(LEARNERS))
-        followers = [Follower(self.workspace, learner()) for learner in LEARNERS]
-        for follower in followers:
-            before = follower.position
-            while follower.step():
-                progress(follower.position - before)
-                before = follower.position
-            progress(last - before)
-        keep_bookmarks(self.workspace.log, followers)
-        for follower in followers:
-            follower.save()
-
     @contextmanager
-    def _step(self, name: str, text: str) -> Iterator[Callable[..., None]]:
+    def _step(self, name: str, text: str) -> Iterator[Advance]:
         """A bar on the console, and the time it took."""
         began = time.monotonic()
-        columns = (
-            TextColumn("[progress.description]{task.description:<46}"),
-            BarColumn(bar_width=30),
-            MofNCompleteColumn(),
-            TimeElapsedColumn(),
-        )
-        with Progress(*columns, console=self.console) as bar:
-            task = bar.add_task(text, total=None)
-
-            def advance(by: int, total: int | None = None) -> None:
-                bar.update(task, advance=by, total=total)
-
+        with bar(self.console, text) as advance:
             yield advance
-            total = bar.tasks[0].total or 0
-            bar.update(task, completed=total)
         self.seconds[name] = round(time.monotonic() - began, 3)
 
     def _conclude(self, tables: int) -> None:
@@ -179,18 +153,6 @@ class Demonstration:
             "digests_equal": self.digests_equal,
             "findings": self.findings,
         }
-
-
-def _absolute(progress: Callable[..., None]) -> Callable[[int], None]:
-    """Progress told as a position instead of as an advance."""
-    seen = 0
-
-    def reached(position: int) -> None:
-        nonlocal seen
-        progress(position - seen)
-        seen = position
-
-    return reached
 
 
 def _invite(console: Console) -> None:
