@@ -17,7 +17,7 @@ from readmodels.answer import frame
 from readmodels.digest import digest, fingerprints
 from readmodels.guard import check
 from readmodels.schema import Table, quoted, text
-from readmodels.views import POSITION_AT, CustomField, view_of
+from readmodels.views import POSITION_AT, CustomField, View, view_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -59,6 +59,7 @@ class Database:
         self.has_personal = personal is not None
         self._guard = threading.Lock()
         self._tables: dict[str, list[Table]] = {}
+        self._views: dict[str, View] = {}
         self._root = duckdb.connect(
             str(path),
             config={"autoinstall_known_extensions": False, "autoload_known_extensions": False},
@@ -75,23 +76,27 @@ class Database:
             return self._root.cursor()
 
     def show(self, tables: Sequence[Table], catalog: str | None = None) -> None:
-        """Make views and macros for the tables stored in one of the files."""
-        self._tables[catalog or self.catalog] = list(tables)
+        """Make views and macros for the tables stored in one of the files, and the reports."""
+        catalog = catalog or self.catalog
+        self._tables[catalog] = list(tables)
         self.refresh()
+        if catalog == self.catalog:
+            with self.connection() as connection:
+                connection.execute(POSITION_AT.format(catalog=quoted(catalog)))
+                _make_reports(connection, {table.name for table in tables})
 
     def refresh(self) -> None:
-        """Make all views and macros anew: custom fields may have been declared."""
+        """Make the views anew that are to look different: custom fields may have been declared."""
         with self.connection() as connection:
             declared = self._custom_fields(connection)
             for catalog, tables in self._tables.items():
                 connection.begin()
-                connection.execute(f"USE {quoted(catalog)}")
                 for table in tables:
-                    for statement in view_of(catalog, table, declared).statements():
-                        connection.execute(statement)
-                if catalog == self.catalog:
-                    connection.execute(POSITION_AT.format(catalog=quoted(catalog)))
-                    _make_reports(connection, {table.name for table in tables})
+                    view = view_of(catalog, table, declared)
+                    if self._views.get(table.name) != view:
+                        for statement in view.statements():
+                            connection.execute(statement)
+                        self._views[table.name] = view
                 connection.commit()
 
     def _custom_fields(self, connection: DuckDBPyConnection) -> list[CustomField]:
@@ -143,13 +148,20 @@ class Database:
             yield connection
 
     def digests(self, *, values: bool = False) -> dict[str, str]:
-        """A digest of each table; see `readmodels.digest`."""
+        """A digest of each table, all of one snapshot; see `readmodels.digest`.
+
+        What could not be opened depends on the keys at hand, and has none.
+        """
         with self.connection() as connection:
-            return {
+            connection.begin()
+            found = {
                 table.name: digest(connection, catalog, table, values=values)
                 for catalog, tables in self._tables.items()
                 for table in tables
+                if not (table.kind == "plain" and table.personal)
             }
+            connection.rollback()
+            return found
 
     def fingerprints(self, name: str, *, values: bool = False) -> pl.DataFrame:
         """The rows of one table by their keys, each with a hash."""
