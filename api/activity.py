@@ -12,13 +12,13 @@ from commands.activity import (
     StartActivity,
 )
 from projections.activity import activity
-from readmodels.query import report
+from readmodels.activity import activity_summary, customer_interactions, overdue_activities
 
 router = doors("activities")
 
-answer(router, "/interactions", report("customer_interactions"))
-answer(router, "/overdue", report("overdue_activities"))
-answer(router, "/summary", report("activity_summary"))
+answer(router, "/interactions", customer_interactions)
+answer(router, "/overdue", overdue_activities)
+answer(router, "/summary", activity_summary)
 show(router, activity)
 
 accept(router, "/{id}/plan", PlanActivity)

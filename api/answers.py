@@ -189,7 +189,8 @@ def _reply(content: dict[str, Any], headers: dict[str, str] | None = None) -> Re
 
 def _documented(query: asking.Query) -> dict[str, Any]:
     """What comes back, for the documentation."""
-    item = {"type": "object", "additionalProperties": True}
+    columns = {name: {"description": told} for name, told in query.columns.items()}
+    item = {"type": "object", "properties": columns, "additionalProperties": True}
     position = {"type": "integer", "description": "Where in the log the answer was taken."}
     properties: dict[str, Any] = {"item": item, "position": position}
     if not query.single:

@@ -15,14 +15,20 @@ from commands.campaign import (
     StartCampaign,
 )
 from projections.campaign import campaign
-from readmodels.query import members, report
+from readmodels.campaign import (
+    campaign_attribution,
+    campaign_credits,
+    campaign_performance,
+    deal_touches,
+)
+from readmodels.query import members
 
 router = doors("campaigns")
 
-answer(router, "/performance", report("campaign_performance"))
-answer(router, "/attribution", report("campaign_attribution"))
-answer(router, "/credits", report("campaign_credits"))
-answer(router, "/touches", report("deal_touches"))
+answer(router, "/performance", campaign_performance)
+answer(router, "/attribution", campaign_attribution)
+answer(router, "/credits", campaign_credits)
+answer(router, "/touches", deal_touches)
 answer(router, "/{id}/members", members("campaign_member", "campaign_id"))
 show(router, campaign)
 

@@ -13,19 +13,29 @@ from commands.customer import (
     SetCustomerPreferences,
 )
 from projections.customer import customer
-from readmodels.query import report
+from readmodels.customer import (
+    customer_contacts,
+    customer_deals,
+    customer_health_board,
+    customer_profile,
+    customer_records,
+    customer_revenue,
+    customer_scores,
+    customer_tickets,
+    customer_timeline,
+)
 
 router = doors("customers")
 
-answer(router, "/profiles", report("customer_profile"))
-answer(router, "/health", report("customer_health_board"))
-answer(router, "/revenue", report("customer_revenue"))
-answer(router, "/{id}/timeline", report("customer_timeline", "id", of="customer"))
-answer(router, "/{id}/records", report("customer_records", "id"))
-answer(router, "/{id}/contacts", report("customer_contacts", "id"))
-answer(router, "/{id}/deals", report("customer_deals", "id"))
-answer(router, "/{id}/tickets", report("customer_tickets", "id"))
-answer(router, "/{id}/scores", report("customer_scores", "id"))
+answer(router, "/profiles", customer_profile)
+answer(router, "/health", customer_health_board)
+answer(router, "/revenue", customer_revenue)
+answer(router, "/{id}/timeline", customer_timeline)
+answer(router, "/{id}/records", customer_records)
+answer(router, "/{id}/contacts", customer_contacts)
+answer(router, "/{id}/deals", customer_deals)
+answer(router, "/{id}/tickets", customer_tickets)
+answer(router, "/{id}/scores", customer_scores)
 show(router, customer)
 
 accept(router, "/{id}/create", CreateCustomer)

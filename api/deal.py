@@ -14,20 +14,28 @@ from commands.deal import (
     SetDealCustomFields,
     WinDeal,
 )
-from domain.values import Moment
 from projections.deal import deal
-from readmodels.query import report
+from readmodels.deal import (
+    closed_deals,
+    deal_forecast,
+    loss_reasons,
+    pipeline_movements,
+    pipeline_waterfall,
+    win_loss,
+    win_loss_by_product,
+)
+from readmodels.pipeline import deal_pipeline
 
 router = doors("deals")
 
-answer(router, "/pipeline", report("deal_pipeline"))
-answer(router, "/forecast", report("deal_forecast"))
-answer(router, "/movements", report("pipeline_movements", since=Moment | None))
-answer(router, "/waterfall", report("pipeline_waterfall", since=Moment | None))
-answer(router, "/closed", report("closed_deals"))
-answer(router, "/win-loss", report("win_loss"))
-answer(router, "/win-loss-by-product", report("win_loss_by_product"))
-answer(router, "/loss-reasons", report("loss_reasons"))
+answer(router, "/pipeline", deal_pipeline)
+answer(router, "/forecast", deal_forecast)
+answer(router, "/movements", pipeline_movements)
+answer(router, "/waterfall", pipeline_waterfall)
+answer(router, "/closed", closed_deals)
+answer(router, "/win-loss", win_loss)
+answer(router, "/win-loss-by-product", win_loss_by_product)
+answer(router, "/loss-reasons", loss_reasons)
 show(router, deal)
 
 accept(router, "/{id}/open", OpenDeal)

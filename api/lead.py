@@ -13,15 +13,15 @@ from commands.lead import (
     SetLeadCustomFields,
 )
 from projections.lead import lead
-from readmodels.query import report
+from readmodels.lead import lead_board, lead_funnel, lead_journey, lead_source_revenue, lead_sources
 
 router = doors("leads")
 
-answer(router, "/board", report("lead_board"))
-answer(router, "/journey", report("lead_journey"))
-answer(router, "/funnel", report("lead_funnel"))
-answer(router, "/sources", report("lead_sources"))
-answer(router, "/source-revenue", report("lead_source_revenue"))
+answer(router, "/board", lead_board)
+answer(router, "/journey", lead_journey)
+answer(router, "/funnel", lead_funnel)
+answer(router, "/sources", lead_sources)
+answer(router, "/source-revenue", lead_source_revenue)
 show(router, lead)
 
 accept(router, "/{id}/capture", CaptureLead)

@@ -4,13 +4,13 @@ from api.answers import answer, show
 from api.base import accept, doors
 from commands.pipeline import DefinePipeline, RetirePipeline, RevisePipeline
 from projections.pipeline import pipeline
-from readmodels.query import report
+from readmodels.pipeline import pipeline_stages, stage_duration_summary, stage_durations
 
 router = doors("pipelines")
 
-answer(router, "/stages", report("pipeline_stages"))
-answer(router, "/stage-durations", report("stage_durations"))
-answer(router, "/stage-duration-summary", report("stage_duration_summary"))
+answer(router, "/stages", pipeline_stages)
+answer(router, "/stage-durations", stage_durations)
+answer(router, "/stage-duration-summary", stage_duration_summary)
 show(router, pipeline)
 
 accept(router, "/{id}/define", DefinePipeline)

@@ -20,15 +20,21 @@ from commands.ticket import (
     SolveTicket,
 )
 from projections.ticket import ticket
-from readmodels.query import report
+from readmodels.ticket import (
+    ticket_backlog,
+    ticket_backlog_daily,
+    ticket_csat,
+    ticket_summary,
+    ticket_times,
+)
 
 router = doors("tickets")
 
-answer(router, "/backlog", report("ticket_backlog"))
-answer(router, "/backlog-daily", report("ticket_backlog_daily"))
-answer(router, "/times", report("ticket_times"))
-answer(router, "/summary", report("ticket_summary"))
-answer(router, "/csat", report("ticket_csat"))
+answer(router, "/backlog", ticket_backlog)
+answer(router, "/backlog-daily", ticket_backlog_daily)
+answer(router, "/times", ticket_times)
+answer(router, "/summary", ticket_summary)
+answer(router, "/csat", ticket_csat)
 show(router, ticket)
 
 accept(router, "/{id}/open", OpenTicket)

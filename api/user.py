@@ -4,12 +4,12 @@ from api.answers import answer, show
 from api.base import accept, doors
 from commands.user import ChangeUserTeam, DeactivateUser, ReactivateUser, RegisterUser
 from projections.user import user
-from readmodels.query import report
+from readmodels.user import owner_performance, owner_sales
 
 router = doors("users")
 
-answer(router, "/performance", report("owner_performance"))
-answer(router, "/sales", report("owner_sales"))
+answer(router, "/performance", owner_performance)
+answer(router, "/sales", owner_sales)
 show(router, user)
 
 accept(router, "/{id}/register", RegisterUser)

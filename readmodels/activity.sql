@@ -23,7 +23,8 @@ CREATE OR REPLACE MACRO customer_interactions(as_of := NULL, known_at := NULL) A
   LEFT JOIN deal_at(as_of, known_at) AS deal ON deal.id = interaction.deal_id
   LEFT JOIN ticket_at(as_of, known_at) AS ticket ON ticket.id = interaction.ticket_id
   LEFT JOIN lead_at(as_of, known_at) AS lead ON lead.id = interaction.lead_id
-  LEFT JOIN role ON role.contact_id = interaction.contact_id;
+  LEFT JOIN role ON role.contact_id = interaction.contact_id
+  ORDER BY occurred_at, position;
 
 -- What should have been done by the moment and was not: a row for each activity, the longest
 -- overdue first.

@@ -87,7 +87,7 @@ CREATE OR REPLACE MACRO pipeline_movements(
     pipeline_id,
     actor
   FROM moved
-  ORDER BY position, movement;
+  ORDER BY position, movement, currency;
 
 -- From what was open in the pipeline to what is open now: a row for each currency, after `since`
 -- (NULL: from the first deal on) and up to the moment. Movements are signed as in
@@ -168,7 +168,8 @@ CREATE OR REPLACE MACRO closed_deals(as_of := NULL, known_at := NULL) AS TABLE
     round(days_between(deal.opened_at, deal.closed_at), 2) AS cycle_days
   FROM deal_at(as_of, known_at) AS deal
   LEFT JOIN closing USING (id)
-  WHERE deal.status IN ('won', 'lost');
+  WHERE deal.status IN ('won', 'lost')
+  ORDER BY closed_at, deal_id;
 
 -- Who won and who lost: a row for each quarter of closing, owner and currency, the owner being the
 -- one at the time of closing. win_rate is the share of the closed deals that were won; cycles are

@@ -13,7 +13,7 @@ CREATE OR REPLACE MACRO lead_board(as_of := NULL, known_at := NULL) AS TABLE
     GROUP BY id
   )
   SELECT
-    lead.id,
+    lead.id AS lead_id,
     lead.status,
     lead.owner,
     lead.source,
@@ -31,13 +31,13 @@ CREATE OR REPLACE MACRO lead_board(as_of := NULL, known_at := NULL) AS TABLE
   LEFT JOIN foreseen USING (id)
   LEFT JOIN engaged USING (id)
   WHERE lead.status IN ('open', 'qualified')
-  ORDER BY score DESC NULLS LAST, captured_at, id;
+  ORDER BY score DESC NULLS LAST, captured_at, lead_id;
 
 -- How far each lead came, the lost ones included: a row for each lead. A step once taken counts,
 -- whatever became of the lead; the deal is the one that the conversion opened or named.
 CREATE OR REPLACE MACRO lead_journey(as_of := NULL, known_at := NULL) AS TABLE
   SELECT
-    lead.id,
+    lead.id AS lead_id,
     lead.source,
     lead.campaign_id,
     lead.owner,
@@ -53,7 +53,8 @@ CREATE OR REPLACE MACRO lead_journey(as_of := NULL, known_at := NULL) AS TABLE
     deal.amount,
     deal.currency
   FROM lead_at(as_of, known_at) AS lead
-  LEFT JOIN deal_at(as_of, known_at) AS deal ON deal.id = lead.deal_id;
+  LEFT JOIN deal_at(as_of, known_at) AS deal ON deal.id = lead.deal_id
+  ORDER BY captured_at, lead.id;
 
 -- What each source of leads brought: its leads by what became of them, and the deals they led to.
 -- conversion_rate is the share of all captured leads, the open ones included.
@@ -79,7 +80,7 @@ CREATE OR REPLACE MACRO lead_source_revenue(as_of := NULL, known_at := NULL) AS 
   WITH brought AS (
     FROM lead_journey(as_of, known_at)
     WHERE deal_id IS NOT NULL
-    QUALIFY row_number() OVER (PARTITION BY deal_id ORDER BY captured_at, id) = 1
+    QUALIFY row_number() OVER (PARTITION BY deal_id ORDER BY captured_at, lead_id) = 1
   )
   SELECT
     source,

@@ -8,6 +8,7 @@ from datetime import date, datetime, timedelta
 from decimal import Decimal
 from functools import cache
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
@@ -27,6 +28,9 @@ FILTERS = ("status", "stage", "source", "kind", "tier", "learner", "aggregate")
 """Columns that lists of records can be narrowed by, beside all that name other records."""
 
 
+_NOTHING: Mapping[str, Any] = MappingProxyType({})
+
+
 @dataclass(frozen=True, slots=True)
 class Query:
     """A question: SQL over tables and reports, which mean the moment that is asked about.
@@ -35,7 +39,7 @@ class Query:
     that put the rows in one order, the last of them unique (`-column`: falling; NULL comes last);
     without it rows come as the SQL orders them. `of` is what there is none of, when no row is
     found, and `single` says that there is one at most. `personal` is the SQL for those who may
-    see personal columns.
+    see personal columns. `columns` says what the columns mean.
     """
 
     name: str
@@ -46,6 +50,7 @@ class Query:
     order: tuple[str, ...] = ()
     of: str = ""
     single: bool = False
+    columns: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,18 +69,36 @@ class Page:
     last: tuple[Any, ...] | None
 
 
-def report(name: str, *keys: str, of: str = "", **parameters: Any) -> Query:
+def report(
+    name: str,
+    *keys: str,
+    columns: Mapping[str, str] = _NOTHING,
+    where: Mapping[str, Any] = _NOTHING,
+    during: str = "",
+    of: str = "",
+    **parameters: Any,
+) -> Query:
     """The question that a table macro answers, described by the comment above it.
 
-    `keys` are the ids of records that it takes first of all, `parameters` what may be given.
+    `keys` are the ids of records that it takes first of all, `parameters` what it may be given
+    beside the moment. Its rows can be narrowed: by the columns in `where`, named with their types,
+    and to a period of days by the column `during`, with the parameters `since` and `until`.
     """
     given = [f"${key}" for key in keys] + [f"{name} := ${name}" for name in parameters]
+    conditions = [f"(${column} IS NULL OR {quoted(column)} = ${column})" for column in where]
+    narrowing = {column: type_ | None for column, type_ in where.items()}
+    if during:
+        conditions.append(f"($since IS NULL OR {quoted(during)}::DATE >= $since)")
+        conditions.append(f"($until IS NULL OR {quoted(during)}::DATE <= $until)")
+        narrowing |= {"since": date | None, "until": date | None}
+    asked = f"FROM {name}({', '.join(given)})"
     return Query(
         name,
         macros()[name],
-        f"FROM {name}({', '.join(given)})",
-        parameters=dict.fromkeys(keys, UUID) | parameters,
+        f"{asked} WHERE {' AND '.join(conditions)}" if conditions else asked,
+        parameters=dict.fromkeys(keys, UUID) | parameters | narrowing,
         of=of,
+        columns=columns,
     )
 
 
@@ -106,15 +129,14 @@ def records(plain: Table, personal: Table | None = None) -> tuple[Query, Query, 
     }
     where = " AND ".join(f"(${known} IS NULL OR {known} = ${known})" for known in given) or "true"
 
+    tables = [table for table in (plain, personal) if table]
+    columns = {c.name: c.description for table in tables for c in table.columns if not c.digest_of}
+
     def rows(table: str, condition: str) -> tuple[str, str]:
-        known = [column.name for column in (*BEGIN, *END) if column.name != "version"]
-        joined = (
-            f"{table} LEFT JOIN (SELECT * EXCLUDE (digest, {', '.join(known)}) "
-            f"FROM {name}_personal{table.removeprefix(name)}) USING (id, version)"
-        )
-        told = f"FROM (FROM {joined}) WHERE {condition}" if personal else ""
+        told = f"FROM ({_joined(name, table)}) WHERE {condition}" if personal else ""
         return f"FROM {table} WHERE {condition}", told
 
+    one: dict[str, Any] = {"parameters": {"id": UUID}, "of": words, "columns": columns}
     return (
         Query(
             f"{name}_list",
@@ -122,23 +144,31 @@ def records(plain: Table, personal: Table | None = None) -> tuple[Query, Query, 
             *rows(name, where),
             parameters=given,
             order=("-position",),
+            columns=columns,
         ),
         Query(
             name,
             f"One {words}, as it was at the moment.",
             *rows(name, "id = $id"),
-            parameters={"id": UUID},
-            of=words,
             single=True,
+            **one,
         ),
         Query(
             f"{name}_history",
             f"Every version of one {words} up to the moment, the first one first.",
             *rows(f"{name}_history", "id = $id"),
-            parameters={"id": UUID},
             order=("version",),
-            of=words,
+            **one,
         ),
+    )
+
+
+def _joined(name: str, table: str) -> str:
+    """Rows of a table, or of its history, with the personal columns beside the others."""
+    known = [column.name for column in (*BEGIN, *END) if column.name != "version"]
+    return (
+        f"FROM {table} LEFT JOIN (SELECT * EXCLUDE (digest, {', '.join(known)}) "
+        f"FROM {name}_personal{table.removeprefix(name)}) USING (id, version)"
     )
 
 

@@ -41,7 +41,8 @@ CREATE OR REPLACE MACRO customer_records(
   UNION ALL
   SELECT member.id, 'campaign_member', person.until
   FROM campaign_member_at(as_of, known_at) AS member
-  JOIN person ON person.id = member.member_id;
+  JOIN person ON person.id = member.member_id
+  ORDER BY kind, id;
 
 -- Everything that happened with a customer: a row for each event of its own, of its contacts,
 -- leads, deals and tickets, and of the activities and campaign touches they took part in. They are

@@ -167,8 +167,8 @@ class Past:
             (s for s in reversed(self.streams[stream_id]) if isinstance(s.event, kinds)), None
         )
 
-    def happened(self, *kinds: type[Event]) -> Iterator[RecordedEvent]:
-        """Events of these kinds, by when they are said to have happened."""
+    def happened(self, *kinds: type[Event]) -> Iterator[Any]:
+        """Recorded events of these kinds, by when they are said to have happened."""
         return (recorded for recorded in self.facts if isinstance(recorded.event, kinds))
 
 

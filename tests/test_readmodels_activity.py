@@ -143,8 +143,8 @@ def test_owners_have_in_hand_what_is_theirs_and_credit_for_what_they_closed(at: 
     past = Past(story(), at)
     counted: dict[UUID | None, Counter[str]] = defaultdict(Counter)
     for lead in past.of(Lead).values():
-        names = {"converted": "leads_converted", "disqualified": "leads_disqualified"}
-        counted[lead.owner][names.get(lead.status, "leads_in_work")] += 1
+        over = lead.status in {"converted", "disqualified"}
+        counted[lead.owner][f"leads_{lead.status}" if over else "leads_in_work"] += 1
     closed_by = closing_owners(past)
     for id, deal in past.of(Deal).items():
         owner = deal.owner if deal.status == "open" else closed_by[id]

@@ -17,8 +17,6 @@ from tests.reports import At, Past, cents, check, moments, reports, share, story
 if TYPE_CHECKING:
     from uuid import UUID
 
-    from eventstore.envelope import RecordedEvent
-
 AT = pytest.mark.parametrize("at", moments(), ids=str)
 NOT_A_TOUCH = {"bounced", "opted_out"}
 MODELS = ("first", "last", "even")
@@ -28,7 +26,7 @@ def won_deals(past: Past) -> dict[UUID, Deal]:
     return {id: deal for id, deal in past.of(Deal).items() if deal.status == "won"}
 
 
-def touches(past: Past) -> list[RecordedEvent]:
+def touches(past: Past) -> list[Any]:
     """Touches in the order in which they happened."""
     found = [
         recorded
@@ -38,7 +36,7 @@ def touches(past: Past) -> list[RecordedEvent]:
     return sorted(found, key=lambda touch: (touch.occurred_at, touch.position))
 
 
-def ways(past: Past) -> dict[UUID, list[RecordedEvent]]:
+def ways(past: Past) -> dict[UUID, list[Any]]:
     """The touches of the people behind each won deal, before it was won."""
     leads, contacts, told = past.of(Lead), past.of(Contact), touches(past)
     found = {}

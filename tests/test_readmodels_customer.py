@@ -6,6 +6,7 @@ from collections import defaultdict
 from datetime import timedelta
 from decimal import Decimal
 from functools import cache
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -72,11 +73,11 @@ def test_a_profile_says_how_many_there_are_of_each_and_how_the_customer_does(at:
             expected[deal.customer_id][f"deals_{deal.status}"] += 1
     ratings: dict[UUID, list[int]] = defaultdict(list)
     for ticket in past.of(Ticket).values():
-        customer_id = ticket.opened.customer_id if ticket.opened else None
-        if customer_id:
-            expected[customer_id]["tickets"] += 1
-            expected[customer_id]["tickets_open"] += ticket.status not in SOLVED
-            ratings[customer_id] += [ticket.rated.rating] if ticket.rated else []
+        asker = ticket.opened.customer_id if ticket.opened else None
+        if asker:
+            expected[asker]["tickets"] += 1
+            expected[asker]["tickets_open"] += ticket.status not in SOLVED
+            ratings[asker] += [ticket.rated.rating] if ticket.rated else []
     for customer_id, given in ratings.items():
         expected[customer_id]["mean_rating"] = mean(given)
     rows = reports().ask("customer_profile", at=at)
@@ -100,11 +101,11 @@ def test_the_health_board_has_every_active_customer_those_in_danger_first(at: At
     for id, customer in past.of(Customer).items():
         if customer.status == "active":
             health, before = now.get(id), earlier.get(id)
-            known = health is not None and before is not None
+            change = health - before if health is not None and before is not None else None
             expected[id] = {
                 "health": health,
                 "band": health and next(band for limit, band in bands if health < limit),
-                "health_change": health - before if known else None,
+                "health_change": change,
             }
     rows = reports().ask("customer_health_board", at=at)
     check(rows, "customer_id", expected)
@@ -137,49 +138,50 @@ def test_what_customers_are_worth_is_told_by_currency(at: At):
     check(reports().ask("customer_revenue", at=at), "customer_id currency", expected)
 
 
-def records(past: Past, customer_id: UUID) -> dict[UUID, int | None]:
-    """The streams of a customer, and the position until which they are its."""
-    found: dict[UUID, int | None] = {customer_id: None}
+def people(past: Past, customer_id: UUID) -> dict[UUID, int | None]:
+    """Contacts and leads of a customer, and the position until which they are its."""
+    found: dict[UUID, int | None] = {}
     for (at_customer, contact_id), link in roles(past).items():
         if at_customer == customer_id:
-            left = next(
-                seen.recorded.position
-                for seen in reversed(past.streams[contact_id])
-                if seen.event == link
-            )
-            found[contact_id] = left if isinstance(link, ContactUnlinked) else None
+            left = next(seen for seen in reversed(past.streams[contact_id]) if seen.event == link)
+            over = isinstance(link, ContactUnlinked)
+            found[contact_id] = left.recorded.position if over else None
     for id, lead in past.of(Lead).items():
         if lead.conversion and lead.conversion.customer_id == customer_id:
             found[id] = None
-    people = dict(found)
-    del people[customer_id]
+    return found
+
+
+def records(past: Past, customer_id: UUID) -> dict[UUID, int | None]:
+    """The streams of a customer, and the position until which they are its."""
+    known = people(past, customer_id)
+    found = {customer_id: None, **known}
     found |= {id: None for id, deal in past.of(Deal).items() if deal.customer_id == customer_id}
     for id, ticket in past.of(Ticket).items():
         if ticket.opened and ticket.opened.customer_id == customer_id:
             found[id] = None
-    known = {id for id, until in found.items() if until is None}
+    own = {id for id, until in found.items() if until is None}
     for id, activity in past.of(Activity).items():
-        about = activity.recorded
-        assert about is not None
+        about: Any = activity.recorded
         named = {about.contact_id, about.lead_id, about.deal_id, about.ticket_id}
-        if about.customer_id == customer_id or (about.customer_id is None and named & known):
+        if about.customer_id == customer_id or (about.customer_id is None and named & own):
             found[id] = None
     for id in past.told(CampaignMember):
         member_id = past.streams[id][0].event.member_id
-        if member_id in people:
-            found[id] = people[member_id]
+        if member_id in known:
+            found[id] = known[member_id]
     return found
 
 
 @cache
 def customers() -> list[UUID]:
     """Customers with much to tell: some of the busy weeks, one of the demo."""
-    told: dict[UUID, int] = defaultdict(int)
+    told: dict[str, int] = defaultdict(int)
     for row in reports().ask("customer_interactions", at=At()):
-        told[row["customer_id"]] += 1
+        told[str(row["customer_id"])] += 1
     known = {str(id): id for id in Past(story(), At()).of(Customer)}
-    most = sorted((id for id in told if id), key=lambda id: (-told[id], id))
-    return [known[str(id)] for id in (*most[:3], most[20])]
+    most = sorted((id for id in told if id in known), key=lambda id: (-told[id], id))
+    return [known[id] for id in (*most[:3], most[20])]
 
 
 @AT
@@ -191,7 +193,7 @@ def test_the_timeline_has_all_that_happened_in_the_order_in_which_it_happened(at
             (recorded.occurred_at, recorded.position, recorded.event.type)
             for recorded in past.facts
             if recorded.stream_id in own
-            and (own[recorded.stream_id] is None or recorded.position <= own[recorded.stream_id])
+            and recorded.position <= (own[recorded.stream_id] or recorded.position)
         )
         rows = reports().ask("customer_timeline", str(customer_id), at=at)
         assert [(row["occurred_at"], row["position"], row["type"]) for row in rows] == expected
@@ -201,7 +203,7 @@ def test_a_call_written_down_late_stands_where_it_took_place():
     found = 0
     for customer_id in customers():
         rows = reports().ask("customer_timeline", str(customer_id), at=At())
-        for row, following in zip(rows, rows[1:], strict=False):
+        for row, following in pairwise(rows):
             late = row["recorded_at"] - row["occurred_at"] > timedelta(days=1)
             if row["type"] == ActivityLogged.type and late:
                 found += row["position"] > following["position"]

@@ -70,7 +70,7 @@ def test_the_board_shows_every_lead_in_work_with_its_last_score(at: At):
                 "age_days": days(captured_at, past.moment),
             }
     rows = reports().ask("lead_board", at=at)
-    check(rows, "id", expected)
+    check(rows, "lead_id", expected)
     known = [row["score"] for row in rows if row["score"] is not None]
     assert known == sorted(known, reverse=True)
     assert len(known) > 5

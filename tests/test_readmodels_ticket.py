@@ -155,7 +155,7 @@ def test_of_each_ticket_the_last_rating_counts(at: At):
         state = Ticket()
         for recorded in story():
             if recorded.stream_id == id and recorded.position <= rated.position:
-                state = state.evolve(recorded.event)  # type: ignore[arg-type]
+                state = state.evolve(recorded.event)
         piles[month(rated.occurred_at), state.assignee].append(rated.event.rating)
     expected = {
         pile: {
