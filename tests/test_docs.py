@@ -1,0 +1,132 @@
+"""What the documentation says is run: every command of a console block, every link, every word.
+
+The commands run in a directory where the demo was told, as the README says. Imports need the data
+folder (`BACKSTORY_DATA`, by default ../shared/data) and are skipped where it is absent.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shlex
+import subprocess
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+DATA = Path(os.environ.get("BACKSTORY_DATA", ROOT.parent / "shared" / "data"))
+PAGES = sorted([ROOT / "README.md", *ROOT.glob("docs/**/*.md"), *ROOT.glob("imports/*.md")])
+BLOCK = re.compile(r"^```console\n(.*?)^```", re.MULTILINE | re.DOTALL)
+LINK = re.compile(r"\]\(([^)#]+)(?:#[^)]*)?\)")
+UNTIL = "2026-11-22"
+SECONDS = 300
+
+
+def commands() -> list[Any]:
+    """Every command line of every console block, with the page it stands on."""
+    found: dict[str, str] = {}
+    for page in PAGES:
+        for block in BLOCK.findall(page.read_text()):
+            for line in block.splitlines():
+                if line.startswith("$ "):
+                    found.setdefault(line[2:], page.name)
+    return [pytest.param(line, id=f"{page}: {line}") for line, page in found.items()]
+
+
+def run(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    environment = {k: v for k, v in os.environ.items() if not k.startswith("BACKSTORY_")}
+    return subprocess.run(
+        [sys.executable, "-m", "cli", *arguments],
+        cwd=folder,
+        env=environment | {"PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        timeout=SECONDS,
+        check=False,
+    )
+
+
+@pytest.fixture(scope="module")
+def told(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any]]:
+    """A directory in which the demo was told, and what it said at the end."""
+    folder = tmp_path_factory.mktemp("docs")
+    done = run(folder, "demo", "--once", "--json", "--until", UNTIL)
+    assert done.returncode == 0, done.stderr[-2_000:]
+    return folder, json.loads(done.stdout)
+
+
+@pytest.mark.timeout(SECONDS)
+@pytest.mark.xdist_group("docs")
+def test_the_demo_tells_what_it_did(told: tuple[Path, dict[str, Any]]):
+    _, result = told
+    assert result["digests_equal"] is True
+    assert result["findings"] == []
+    assert result["events"] > 20_000
+    assert set(result["seconds"]) == {"tell", "learn", "project", "verify", "rebuild"}
+    assert {"deal", "lead", "score", "event"} <= set(result["digests"])
+
+
+@pytest.mark.timeout(SECONDS)
+@pytest.mark.xdist_group("docs")
+def test_the_demo_told_again_tells_nothing_new(told: tuple[Path, dict[str, Any]]):
+    folder, before = told
+    again = run(folder, "demo", "--once", "--json", "--until", UNTIL)
+    assert again.returncode == 0, again.stderr[-2_000:]
+    result = json.loads(again.stdout)
+    assert result["events"] == before["events"]
+    assert result["digests"] == before["digests"]
+
+
+@pytest.mark.timeout(SECONDS)
+@pytest.mark.xdist_group("docs")
+@pytest.mark.parametrize("line", commands())
+def test_a_documented_command_runs(line: str, told: tuple[Path, dict[str, Any]], tmp_path: Path):
+    program, *arguments = shlex.split(line)
+    if program == "make":
+        assert re.search(rf"^{arguments[0]}:", (ROOT / "Makefile").read_text(), re.MULTILINE)
+        return
+    assert program == "backstory"
+    folder, _ = told
+    if arguments[0] == "import":
+        source = DATA / Path(arguments[-1]).name
+        if not source.exists():
+            pytest.skip(f"the data are not here: {source}")
+        folder, arguments = tmp_path, [*arguments[:-1], str(source)]
+    done = run(folder, *arguments)
+    assert done.returncode == 0, done.stderr[-2_000:]
+    assert done.stdout or done.stderr
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_lead_somewhere(page: Path):
+    broken = [
+        target
+        for target in LINK.findall(page.read_text())
+        if not target.startswith(("http:", "https:")) and not (page.parent / target).exists()
+    ]
+    assert broken == []
+
+
+def test_every_decision_is_listed():
+    listed = (ROOT / "docs/adr/README.md").read_text()
+    pages = {page.name for page in (ROOT / "docs/adr").glob("0*.md")}
+    assert {name for name in pages if name not in listed} == set()
+
+
+def test_every_feature_names_evidence_that_exists():
+    page = (ROOT / "docs/features.md").read_text()
+    named = set(re.findall(r"`((?:tests|benchmarks)/[\w/.]+)`", page))
+    assert len(named) > 20
+    assert {name for name in named if not (ROOT / name).exists()} == set()
+
+
+def test_the_story_of_the_demo_is_the_same_each_time():
+    from cli.demo.history import history  # noqa: PLC0415
+
+    end = datetime(2026, 7, 1, tzinfo=UTC)
+    assert history(end) == history(end)
