@@ -6,14 +6,13 @@ import re
 from concurrent.futures import Future
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from uuid import UUID, uuid4
 
 import pytest
 from structlog.testing import capture_logs
 
 from api.app import create_app
-from api.node import Node
 from commands import COMMANDS
 from commands.campaign import PlanCampaign
 from commands.custom_fields import DeclareCustomField
@@ -21,32 +20,42 @@ from commands.lead import CaptureLead, QualifyLead
 from commands.pipeline import DefinePipeline
 from domain.custom_fields import custom_fields_id
 from eventstore.errors import OutcomeUnknown, Overloaded, Unavailable
-from tests.doors import Client
+from tests.doors import Client, a_node
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
+    from api.node import Node
+    from eventstore.envelope import RecordedEvent
     from eventstore.errors import EventStoreError
 
 ANN, BOB = UUID(int=0xA), UUID(int=0xB)
 LEAD, BANT = CaptureLead.example, QualifyLead.example
 
 
-@pytest.fixture
-def node(tmp_path: Path, database_url: str) -> Iterator[Node]:
-    with Node.open(tmp_path, database_url) as started:
+@pytest.fixture(scope="module")
+def node(postgres_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Node]:
+    with a_node(postgres_url, tmp_path_factory.mktemp("node")) as started:
         yield started
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def ann(node: Node) -> Iterator[Client]:
     with Client(node, ANN) as client:
         yield client
 
 
+def somebody(**more: Any) -> dict[str, Any]:
+    """What is known of a new lead: nobody else has this address."""
+    return LEAD | {"email": f"{uuid4().hex}@example.com"} | more
+
+
 def captured(client: Client) -> str:
-    return client.post("/leads", LEAD).headers["Location"]
+    return client.post("/leads", somebody()).headers["Location"]
+
+
+def events(node: Node, address: str) -> list[RecordedEvent]:
+    return node.workspace.log.read_stream(UUID(address.split("/")[2]))
 
 
 def slug(response) -> str:
@@ -64,19 +73,20 @@ def test_every_command_has_a_door(node: Node):
 
 
 def test_a_record_is_started_under_an_id_made_here(ann: Client):
-    reply = ann.post("/leads", LEAD)
-    lead = reply.json()["id"]
+    reply = ann.post("/leads", somebody())
+    lead, position = reply.json()["id"], reply.json()["position"]
     assert reply.status_code == 201
-    assert reply.json() == {"id": lead, "version": 1, "position": 1}
+    assert reply.json() == {"id": lead, "version": 1, "position": position}
     assert (reply.headers["Location"], reply.headers["ETag"]) == (f"/leads/{lead}", '"1"')
 
 
 def test_a_record_is_started_under_an_id_the_client_made(ann: Client):
-    lead = uuid4()
-    first = ann.post(f"/leads/{lead}/capture", LEAD)
-    again = ann.post(f"/leads/{lead}/capture", LEAD)
+    lead, body = uuid4(), somebody()
+    first = ann.post(f"/leads/{lead}/capture", body)
+    again = ann.post(f"/leads/{lead}/capture", body)
     assert (first.status_code, again.status_code) == (201, 200)
-    assert first.json() == again.json() == {"id": str(lead), "version": 1, "position": 1}
+    assert (first.json()["id"], first.json()["version"]) == (str(lead), 1)
+    assert first.json() == again.json()
 
 
 def test_a_command_answers_with_version_and_position(ann: Client):
@@ -93,7 +103,7 @@ def test_a_command_without_fields_needs_no_body(ann: Client):
 def test_custom_fields_are_declared_per_aggregate(ann: Client):
     reply = ann.post("/custom-fields/declare", DeclareCustomField.example)
     assert UUID(reply.json()["id"]) == custom_fields_id("lead")
-    lead = ann.post("/leads", LEAD | {"custom": {"total_visits": 3}})
+    lead = ann.post("/leads", somebody(custom={"total_visits": 3}))
     assert lead.status_code == 201
 
 
@@ -102,40 +112,6 @@ def test_the_clock_is_not_set_ahead(ann: Client):
     assert ann.post("/clock/tick", {"moment": now.isoformat()}).status_code == 200
     ahead = ann.post("/clock/tick", {"moment": (now + timedelta(hours=1)).isoformat()})
     assert (ahead.status_code, slug(ahead)) == (422, "occurred-in-the-future")
-
-
-def test_without_a_good_key_nothing_is_answered(node: Node, ann: Client):
-    path = f"/leads/{uuid4()}/qualify"
-    for given, said in (
-        ("", "key-missing"),
-        ("Basic YTpi", "key-missing"),
-        ("Bearer bk_of_somebody_else", "key-unknown"),
-    ):
-        refused = ann.post(path, BANT, headers={"Authorization": given})
-        assert (refused.status_code, slug(refused)) == (401, said)
-        assert refused.headers["WWW-Authenticate"].startswith("Bearer")
-    assert node.workspace.log.last_position() == 0
-
-
-def test_a_revoked_key_opens_nothing(node: Node):
-    with Client(node, BOB) as bob:
-        assert bob.post("/leads", LEAD).status_code == 201
-        (key,) = node.api_keys.list()
-        assert (key.actor, key.revoked_at) == (BOB, None)
-        assert node.api_keys.revoke(key.id)
-        assert not node.api_keys.revoke(key.id)
-        assert bob.post("/leads", LEAD).status_code == 401
-
-
-def test_the_database_knows_no_key(node: Node):
-    token = node.api_keys.create(ANN, "laptop")
-    with node.workspace.log.cursor() as cursor:
-        cursor.execute("SELECT api_key::text AS row FROM api_key")
-        row = cursor.fetchone()
-    assert row is not None
-    assert "laptop" in row["row"]
-    assert token not in row["row"]
-    assert token.encode().hex() not in row["row"]
 
 
 def test_a_refusal_is_a_conflict_with_its_reason(ann: Client):
@@ -202,8 +178,9 @@ def test_money_arrives_to_the_last_cent(node: Node, ann: Client):
     pipeline = ann.post("/pipelines", DefinePipeline.example).json()["id"]
     body = f'{{"name": "x", "pipeline_id": "{pipeline}", "currency": "EUR", "amount": %s}}'
     amount = "1234567890123456.78"
-    ann.post("/deals", content=body % amount, headers={"Content-Type": "application/json"})
-    (event,) = node.workspace.log.read(types=("deal",))
+    json = {"Content-Type": "application/json"}
+    deal = ann.post("/deals", content=body % amount, headers=json).headers["Location"]
+    (event,) = events(node, deal)
     assert event.event.model_dump()["amount"] == Decimal(amount)
 
 
@@ -218,12 +195,13 @@ def test_a_stale_version_is_told_the_present_one(ann: Client):
 
 
 def test_a_key_asked_twenty_times_at_once_counts_once(node: Node, ann: Client):
-    request = "POST", "/leads", {"json": LEAD, "headers": {"Idempotency-Key": "once"}}
+    before = node.workspace.log.last_position()
+    request = "POST", "/leads", {"json": somebody(), "headers": {"Idempotency-Key": "once"}}
     replies = ann.together(*[request] * 20)
     assert {reply.status_code for reply in replies} == {201}
     assert len({reply.text for reply in replies}) == 1
     assert len({reply.headers["Location"] for reply in replies}) == 1
-    assert len(list(node.workspace.log.read())) == 1
+    assert len(list(node.workspace.log.read(before))) == 1
 
 
 def test_a_stored_refusal_is_given_again(node: Node, ann: Client):
@@ -234,23 +212,23 @@ def test_a_stored_refusal_is_given_again(node: Node, ann: Client):
     again = ann.post(f"{lead}/recycle", {"reason": "new budget"}, headers=key)
     assert refused.status_code == 409
     assert again.json() == refused.json()
-    assert len(list(node.workspace.log.read())) == 2
+    assert len(events(node, lead)) == 2
 
 
 def test_a_key_with_another_body_is_invalid(ann: Client):
-    key = {"Idempotency-Key": "mine"}
-    ann.post("/leads", LEAD, headers=key)
-    other = ann.post("/leads", LEAD | {"source": "fair"}, headers=key)
+    key, body = {"Idempotency-Key": "mine"}, somebody()
+    ann.post("/leads", body, headers=key)
+    other = ann.post("/leads", body | {"source": "fair"}, headers=key)
     assert (other.status_code, slug(other)) == (422, "idempotency-key-reused")
-    reordered = dict(reversed(LEAD.items()))
+    reordered = dict(reversed(body.items()))
     assert ann.post("/leads", reordered, headers=key).status_code == 201
 
 
 def test_a_key_is_one_actors_at_one_door(node: Node, ann: Client):
     key = {"Idempotency-Key": "1"}
-    lead = ann.post("/leads", LEAD, headers=key).headers["Location"]
+    lead = ann.post("/leads", somebody(), headers=key).headers["Location"]
     with Client(node, BOB) as bob:
-        other = bob.post("/leads", LEAD | {"email": "bob@example.com"}, headers=key)
+        other = bob.post("/leads", somebody(), headers=key)
     assert other.status_code == 201
     assert other.headers["Location"] != lead
     assert ann.post(f"{lead}/qualify", BANT, headers=key).json()["version"] == 2
@@ -258,26 +236,23 @@ def test_a_key_is_one_actors_at_one_door(node: Node, ann: Client):
 
 def test_what_happened_earlier_is_recorded_with_its_own_time(node: Node, ann: Client):
     then = datetime(2026, 1, 31, 9, 30, tzinfo=UTC)
-    ann.post("/leads", LEAD, params={"occurred_at": "2026-01-31T10:30:00+01:00"})
-    (event,) = node.workspace.log.read()
+    params = {"occurred_at": "2026-01-31T10:30:00+01:00"}
+    (event,) = events(node, ann.post("/leads", somebody(), params=params).headers["Location"])
     assert event.occurred_at == then < event.recorded_at
 
 
 def test_nothing_is_recorded_before_it_happens(node: Node, ann: Client):
+    before = node.workspace.log.last_position()
     later = datetime.now(UTC) + timedelta(minutes=1)
-    refused = ann.post("/leads", LEAD, params={"occurred_at": later.isoformat()})
+    refused = ann.post("/leads", somebody(), params={"occurred_at": later.isoformat()})
     assert (refused.status_code, slug(refused)) == (422, "occurred-in-the-future")
-    assert node.workspace.log.last_position() == 0
+    assert node.workspace.log.last_position() == before
 
 
 def test_the_thread_of_cause_and_effect_is_kept(node: Node, ann: Client):
     correlation, causation = uuid4(), uuid4()
-    ann.post(
-        "/leads",
-        LEAD,
-        headers={"Correlation-Id": str(correlation), "Causation-Id": str(causation)},
-    )
-    (event,) = node.workspace.log.read()
+    headers = {"Correlation-Id": str(correlation), "Causation-Id": str(causation)}
+    (event,) = events(node, ann.post("/leads", somebody(), headers=headers).headers["Location"])
     assert (event.actor, event.correlation_id, event.causation_id) == (ANN, correlation, causation)
 
 
@@ -288,7 +263,7 @@ def test_a_busy_or_absent_store_asks_to_come_again(
     answer: Future[None] = Future()
     answer.set_exception(error("for this test"))
     monkeypatch.setattr(node.writer, "submit", lambda *_: answer)
-    told = ann.post("/leads", LEAD, headers={"Idempotency-Key": "k-1"})
+    told = ann.post("/leads", somebody(), headers={"Idempotency-Key": "k-1"})
     assert (told.status_code, told.headers["Retry-After"]) == (503, "1")
     expected = {"outcome": "unknown", "retry_by": "k-1"} if error is OutcomeUnknown else {}
     assert {key: told.json().get(key) for key in expected} == expected
@@ -299,12 +274,9 @@ def test_one_line_is_logged_per_command_and_nothing_personal(ann: Client):
     with capture_logs() as lines:
         lead = captured(ann)
         ann.post(f"{lead}/recycle", {"reason": "my secret"})
-    accepted, refused = lines
-    assert (accepted["command"], accepted["outcome"], accepted["position"]) == (
-        "CaptureLead",
-        "accepted",
-        1,
-    )
+    accepted, refused = (line for line in lines if line["event"] == "command")
+    assert (accepted["command"], accepted["outcome"]) == ("CaptureLead", "accepted")
+    assert accepted["position"] > 0
     assert (refused["command"], refused["outcome"], refused["actor"]) == (
         "RecycleLead",
         "LeadNotDisqualified",

@@ -9,28 +9,28 @@ from uuid import UUID
 import pytest
 
 from api.app import create_app
-from api.node import Node
 from commands import COMMANDS
-from tests.doors import Client
+from tests.doors import Client, a_node
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
+
+    from api.node import Node
 
 
-@pytest.fixture
-def node(tmp_path: Path, database_url: str) -> Iterator[Node]:
-    with Node.open(tmp_path, database_url) as started:
+@pytest.fixture(scope="module")
+def node(postgres_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Node]:
+    with a_node(postgres_url, tmp_path_factory.mktemp("node")) as started:
         yield started
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def anybody(node: Node) -> Iterator[Client]:
     with Client(node, UUID(int=0xA), Authorization="") as client:
         yield client
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def openapi(node: Node) -> dict[str, Any]:
     return create_app(node).openapi()
 
@@ -83,7 +83,6 @@ def test_every_door_is_described_and_has_a_name_of_its_own(openapi: dict[str, An
         assert operation["summary"]
         assert operation["description"]
         assert operation["tags"]
-        assert {parameter["name"] for parameter in operation.get("parameters", ())}
 
 
 def test_every_command_has_its_words_and_its_example(openapi: dict[str, Any]):
@@ -91,7 +90,7 @@ def test_every_command_has_its_words_and_its_example(openapi: dict[str, Any]):
     for command in COMMANDS:
         name = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", command.__name__).lower()
         content = told[name]["requestBody"]["content"]["application/json"]
-        assert command.model_validate(content["examples"]["example"]["value"])
+        assert isinstance(command.model_validate(content["examples"]["example"]["value"]), command)
         assert told[name]["description"].startswith((command.__doc__ or "").split("\n")[0])
 
 

@@ -10,7 +10,7 @@ import threading
 import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import httpx
 import pytest
@@ -20,7 +20,7 @@ from api.auth import ApiKeys
 from api.node import Node
 from commands.lead import CaptureLead, QualifyLead
 from eventstore.workspace import Workspace
-from tests.doors import Client, listening
+from tests.doors import Client, a_node, listening
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -30,13 +30,13 @@ ANN, BOB = UUID(int=0xA), UUID(int=0xB)
 LEAD, BANT = CaptureLead.example, QualifyLead.example
 
 
-@pytest.fixture
-def node(tmp_path: Path, database_url: str) -> Iterator[Node]:
-    with Node.open(tmp_path, database_url) as started:
+@pytest.fixture(scope="module")
+def node(postgres_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Node]:
+    with a_node(postgres_url, tmp_path_factory.mktemp("node")) as started:
         yield started
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def ann(node: Node) -> Iterator[Client]:
     with Client(node, ANN) as client:
         yield client
@@ -64,33 +64,40 @@ def told(client: Client, **params: Any) -> list[dict[str, Any]]:
     return [json.loads(line) for line in reply.text.splitlines()]
 
 
+@pytest.fixture
+def start(node: Node) -> int:
+    """Where the log ends before the test."""
+    return node.workspace.log.last_position()
+
+
 def leads(client: Client, count: int) -> list[str]:
     replies = client.together(
         *(
-            ("POST", "/leads", {"json": LEAD | {"email": f"lead{number}@example.com"}})
-            for number in range(count)
+            ("POST", "/leads", {"json": LEAD | {"email": f"{uuid4().hex}@example.com"}})
+            for _ in range(count)
         )
     )
     return [reply.json()["id"] for reply in replies]
 
 
-def test_the_log_is_told_in_its_order_from_any_position(ann: Client):
+def test_the_log_is_told_in_its_order_from_any_position(ann: Client, start: int):
     leads(ann, 20)
-    everything = [event["position"] for event in told(ann)]
+    everything = [event["position"] for event in told(ann, after=start)]
     assert everything == sorted(everything)
     assert len(everything) == 20
     half = everything[9]
     assert [event["position"] for event in told(ann, after=half)] == everything[10:]
     assert [event["position"] for event in told(ann, after=half, limit=3)] == everything[10:13]
     assert told(ann, limit=0) == []
+    assert told(ann)[0]["position"] == 1
 
 
-def test_a_line_is_envelope_and_data(node: Node, ann: Client):
+def test_a_line_is_envelope_and_data(node: Node, ann: Client, start: int):
     (lead,) = leads(ann, 1)
-    (event,) = told(ann)
-    (recorded,) = node.workspace.log.read()
+    (event,) = told(ann, after=start)
+    (recorded,) = node.workspace.log.read(start)
     assert event | {"data": {}} == {
-        "position": 1,
+        "position": recorded.position,
         "event_id": str(recorded.event_id),
         "stream_id": lead,
         "version": 1,
@@ -105,31 +112,34 @@ def test_a_line_is_envelope_and_data(node: Node, ann: Client):
     assert event["data"]["name"] == "Ann Example"
 
 
-def test_the_log_is_filtered_by_stream_type_and_actor(node: Node, ann: Client):
+def test_the_log_is_filtered_by_stream_type_and_actor(node: Node, ann: Client, start: int):
     first, second = leads(ann, 2)
     ann.post(f"/leads/{first}/qualify", BANT)
     with Client(node, BOB) as bob:
         bob.post(f"/leads/{second}/qualify", BANT)
     assert [event["version"] for event in told(ann, stream=first)] == [1, 2]
-    assert [event["stream_id"] for event in told(ann, type="lead.qualified.v1")] == [first, second]
-    assert len(told(ann, type=["lead.qualified.v1", "lead.captured.v1"])) == 4
-    assert len(told(ann, type="lead")) == 4
+    qualified = told(ann, after=start, type="lead.qualified.v1")
+    assert [event["stream_id"] for event in qualified] == [first, second]
+    assert len(told(ann, after=start, type=["lead.qualified.v1", "lead.captured.v1"])) == 4
+    assert len(told(ann, after=start, type="lead")) == 4
     assert told(ann, type="deal") == []
     assert [event["stream_id"] for event in told(ann, actor=str(BOB))] == [second]
 
 
-def test_pages_of_the_log_join_without_a_seam(ann: Client, monkeypatch: pytest.MonkeyPatch):
+def test_pages_of_the_log_join_without_a_seam(
+    ann: Client, start: int, monkeypatch: pytest.MonkeyPatch
+):
     monkeypatch.setattr(api.events, "PAGE_EVENTS", 3)
     leads(ann, 10)
-    assert [event["version"] for event in told(ann)] == [1] * 10
+    assert [event["version"] for event in told(ann, after=start)] == [1] * 10
     assert len(told(ann, limit=7)) == 7
     assert len(told(ann, type="lead", limit=9)) == 9
 
 
-def test_personal_values_are_shown_to_keys_that_may_see_them(node: Node, ann: Client):
+def test_personal_values_are_shown_to_keys_that_may_see_them(node: Node, ann: Client, start: int):
     leads(ann, 1)
     with Client(node, BOB, personal=False) as analyst:
-        (event,) = told(analyst)
+        (event,) = told(analyst, after=start)
     assert event["data"]["name"] == event["data"]["email"] == "[hidden]"
     assert event["data"]["phone"] is None
     assert event["data"]["source"] == LEAD["source"]
@@ -194,7 +204,8 @@ def test_a_silent_line_shows_that_it_is_open_and_is_let_go(
     monkeypatch.setattr(api.events, "HEARTBEAT_SECONDS", 0.05)
 
     async def listen() -> list[bytes]:
-        show = api.events._lines(node, (0, 0), None, {}, follow=True, personal=True)
+        head = node.workspace.log.last_position()
+        show = api.events._lines(node, (head, head), None, {}, follow=True, personal=True)
         beats = [await anext(show) for _ in range(3)]
         assert len(node.pulse._beats) == 1
         await show.aclose()
@@ -204,7 +215,8 @@ def test_a_silent_line_shows_that_it_is_open_and_is_let_go(
     assert not node.pulse._beats
 
 
-def test_who_hangs_up_is_forgotten(node: Node):
+def test_who_hangs_up_is_forgotten(tmp_path: Path, database_url: str):
+    node = Node.open(tmp_path, database_url).start()
     key = node.api_keys.create(ANN)
     params = {"follow": True}
     headers = {"Authorization": f"Bearer {key}"}
@@ -214,7 +226,8 @@ def test_who_hangs_up_is_forgotten(node: Node):
         wait_until(lambda: not node.pulse._beats)
 
 
-def test_a_server_closes_its_node_after_its_last_answer(node: Node):
+def test_a_server_closes_its_node_after_its_last_answer(tmp_path: Path, database_url: str):
+    node = Node.open(tmp_path, database_url).start()
     key = node.api_keys.create(ANN)
     with listening(node) as address:
         reply = httpx.post(

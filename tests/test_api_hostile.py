@@ -8,23 +8,23 @@ from urllib.parse import quote
 from uuid import UUID, uuid4
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from api.app import create_app
-from api.node import Node
 from commands.lead import CaptureLead
-from tests.doors import Client
+from tests.doors import Client, a_node
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     import httpx
 
+    from api.node import Node
+
 ANN = UUID(int=0xA)
 
-fuzzed = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=150)
+fuzzed = settings(max_examples=150)
 
 TEXTS = st.one_of(
     st.text(max_size=20),
@@ -45,20 +45,20 @@ VALUES = st.recursive(
 HEADER = st.text(st.characters(min_codepoint=32, max_codepoint=255), max_size=40)
 
 
-@pytest.fixture
-def node(tmp_path: Path, database_url: str) -> Iterator[Node]:
-    with Node.open(tmp_path, database_url) as started:
+@pytest.fixture(scope="module")
+def node(postgres_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Node]:
+    with a_node(postgres_url, tmp_path_factory.mktemp("node")) as started:
         yield started
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def ann(node: Node) -> Iterator[Client]:
     with Client(node, ANN) as client:
         client.post("/leads", CaptureLead.example)
         yield client
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def commanded(node: Node) -> list[tuple[str, dict[str, Any]]]:
     """Every door for a command, with the example of what it takes."""
     paths = create_app(node).openapi()["paths"]
