@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 import pytest
 
+import readmodels.query
 from api.app import create_app
 from commands import COMMANDS
 from tests.doors import Client, a_node
@@ -92,6 +94,16 @@ def test_every_command_has_its_words_and_its_example(openapi: dict[str, Any]):
         content = told[name]["requestBody"]["content"]["application/json"]
         assert isinstance(command.model_validate(content["examples"]["example"]["value"]), command)
         assert told[name]["description"].startswith((command.__doc__ or "").split("\n")[0])
+
+
+def test_every_report_has_a_door(openapi: dict[str, Any]):
+    told = {operation["operationId"]: operation for operation in operations(openapi)}
+    sql = "".join(file.read_text() for file in Path(readmodels.query.__file__).parent.glob("*.sql"))
+    reports = set(re.findall(r"MACRO (\w+)\([^)]*\) AS TABLE", sql))
+    assert len(reports) > 30
+    assert reports <= set(told)
+    for name in reports:
+        assert told[name]["description"] == readmodels.query.macros()[name]
 
 
 def test_no_door_for_data_is_open_to_anybody(openapi: dict[str, Any], anybody: Client):
