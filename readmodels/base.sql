@@ -10,6 +10,10 @@ CREATE OR REPLACE MACRO moment(as_of := NULL, known_at := NULL) AS (
   )
 );
 
+-- Whether what holds from a time on holds at the moment a report is asked for.
+CREATE OR REPLACE MACRO has_begun(since, as_of := NULL) AS
+  coalesce(since <= coalesce(as_of::TIMESTAMPTZ, getvariable('as_of')::TIMESTAMPTZ), true);
+
 -- Hours between two times.
 CREATE OR REPLACE MACRO hours_between(since, until) AS
   (epoch_us(until) - epoch_us(since)) / 3_600_000_000;

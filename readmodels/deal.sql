@@ -24,14 +24,11 @@ CREATE OR REPLACE MACRO deal_forecast(as_of := NULL, known_at := NULL) AS TABLE
   ORDER BY month NULLS LAST, currency, forecast_category;
 
 -- Every change of what is open in the pipeline, after `since` (NULL: from the first deal on) and up
--- to the moment: a row for each deal, event and movement. `amount` is what the movement adds to
--- the open pipeline in its currency, or takes from it:
---   new, reopened           a deal came in;
---   expanded, contracted    an open deal became worth more or less;
---   currency_changed        the old amount went out in one currency, the new came in in another;
---   won, lost               a deal went out;
---   pushed                  it is expected to close later: adds nothing.
--- deal_amount is what the deal was worth after the movement.
+-- to the moment: a row for each deal, event and movement. `amount` is what the movement adds to the
+-- open pipeline in its currency, or takes from it. Deals come in as new or reopened and go out as
+-- won or lost; open ones are expanded or contracted; with currency_changed the old amount goes out
+-- in one currency and the new one comes in in another; pushed ones, expected to close later, add
+-- nothing. deal_amount is what the deal was worth after the movement.
 CREATE OR REPLACE MACRO pipeline_movements(
   since := NULL, as_of := NULL, known_at := NULL
 ) AS TABLE
@@ -47,7 +44,7 @@ CREATE OR REPLACE MACRO pipeline_movements(
     FROM deal_history AS new
     LEFT JOIN deal_history AS old ON old.id = new.id AND old.position_to = new.position
     WHERE (since IS NULL OR new.valid_from > since::TIMESTAMPTZ)
-      AND new.valid_from <= moment(as_of, known_at)
+      AND has_begun(new.valid_from, as_of)
       AND (known_at IS NULL OR new.position <= known_at::BIGINT)
   ), moved AS (
     SELECT if(old_status IS NULL, 'new', 'reopened') AS movement, currency, amount AS added, *
@@ -149,7 +146,7 @@ CREATE OR REPLACE MACRO closed_deals(as_of := NULL, known_at := NULL) AS TABLE
   WITH closing AS (
     SELECT id, arg_max(deal_owner, position) AS owner
     FROM deal_closed_at(as_of, known_at)
-    WHERE effective_at <= moment(as_of, known_at)
+    WHERE has_begun(effective_at, as_of)
     GROUP BY id
   )
   SELECT

@@ -53,7 +53,7 @@ CREATE OR REPLACE MACRO stage_durations(as_of := NULL, known_at := NULL) AS TABL
       effective_at AS entered_at,
       lead(effective_at) OVER (PARTITION BY id ORDER BY position) AS exited_at
     FROM stage_change_at(as_of, known_at)
-    WHERE effective_at <= moment(as_of, known_at)
+    WHERE has_begun(effective_at, as_of)
   ), lasted AS (
     SELECT
       *,

@@ -30,7 +30,7 @@ CREATE OR REPLACE MACRO ticket_backlog_daily(as_of := NULL, known_at := NULL) AS
       coalesce(from_status IN ('solved', 'closed'), false) AS was_solved,
       to_status IN ('solved', 'closed') AS is_solved
     FROM ticket_status_change_at(as_of, known_at)
-    WHERE effective_at <= moment(as_of, known_at)
+    WHERE has_begun(effective_at, as_of)
   ), counted AS (
     SELECT
       day,
