@@ -57,7 +57,8 @@ VERBS: dict[str, dict[str, Verb]] = {
         ),
         "learn": Verb("cli.learn", "Let the learners follow the log to its end."),
         "demo": Verb(
-            "cli.demo.command", "Tell two years of a made-up company, and what can be asked of it."
+            "cli.demo.command",
+            "Tell two years of a made-up company, then show what can be asked of them.",
         ),
         "key": Group("cli.key", "Make, list and end API keys."),
     },

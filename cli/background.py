@@ -75,8 +75,9 @@ class Learners(Background):
         self._command = [
             *(sys.executable, "-I", "-S", postgres_child.__file__),
             *(str(os.getpid()), str(int(signal.SIGTERM)), postgres_child.AS_IS, str(directory)),
-            *(sys.executable, "-m", "learning", "--data", ".", "--database-url", database_url),
+            *(sys.executable, "-m", "learning", "--data", "."),
         ]
+        self._environment = os.environ | {"BACKSTORY_DATABASE_URL": database_url}
 
     def run(self) -> None:
         """See `Background`."""
@@ -84,7 +85,9 @@ class Learners(Background):
         while not self.stopping.is_set():
             began = time.monotonic()
             # stdout is for what the server says; Ctrl-C is for the server, which then ends this.
-            process = subprocess.Popen(self._command, stdout=sys.stderr, start_new_session=True)  # noqa: S603 - ours
+            process = subprocess.Popen(  # noqa: S603 - ours
+                self._command, env=self._environment, stdout=sys.stderr, start_new_session=True
+            )
             log.info("learners started", pid=process.pid)
             code = self._watch(process)
             if self.stopping.is_set():

@@ -79,7 +79,8 @@ def _show(verdict: Verdict) -> None:
     good = sum(verdict.tables.values())
     console.print(
         f"{good} of {len(verdict.tables)} tables are what the log says up to position "
-        f"{verdict.position}; {verdict.reservations} reservations recomputed"
+        f"{verdict.position} of {verdict.log_position}; "
+        f"{verdict.reservations} reservations recomputed"
         + ("; every score learned anew." if verdict.models else ".")
     )
     if verdict.streams_sealed:

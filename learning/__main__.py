@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import signal
 import threading
 from pathlib import Path
@@ -16,7 +17,8 @@ def main() -> None:
     """Follow the log until told to stop."""
     parser = argparse.ArgumentParser(prog="python -m learning", description=__doc__)
     parser.add_argument("--data", type=Path, required=True, help="directory of the workspace")
-    parser.add_argument("--database-url", required=True, help="its PostgreSQL")
+    url = os.environ.get("BACKSTORY_DATABASE_URL")  # where no list of processes shows passwords
+    parser.add_argument("--database-url", default=url, required=not url, help="its PostgreSQL")
     parser.add_argument("--workspace", default="default", help="its name")
     given = parser.parse_args()
     stop = threading.Event()

@@ -16,6 +16,7 @@ from psycopg.sql import SQL
 
 from domain.base import Event, State
 from eventstore.envelope import RecordedEvent
+from eventstore.mapper import UnknownEventType
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -128,7 +129,7 @@ def read_stream(log: Log, stream_id: UUID) -> list[RecordedEvent]:
     """The events of a stream; one that cannot be read is named."""
     try:
         return log.read_stream(stream_id)
-    except (ValueError, LookupError, TypeError) as error:
+    except (ValueError, LookupError, TypeError, UnknownEventType) as error:
         unreadable = next(iter(unreadable_events(log, stream_id)), None)
         raise unreadable or error from None
 

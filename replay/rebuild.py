@@ -90,11 +90,12 @@ def turn(workspace: Workspace, old: Follower, generation: Path) -> tuple[Tables,
     try:
         old.wait_for(fresh.position, FOLLOWER_SECONDS_MAX)
         kept = Here(old.tables.database)
+        rebuilt = compare(workspace.log, kept.standing(), fresh)
         for _ in range(LOOKS):
-            rebuilt = compare(workspace.log, kept.standing(), fresh)
             if all(rebuilt.same.values()):
                 break
             time.sleep(PAUSE_SECONDS)  # perhaps seen between the commits of two files
+            rebuilt = compare(workspace.log, kept.standing(), fresh)
         turn_to(generation)
     except BaseException:
         fresh.close()

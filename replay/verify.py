@@ -10,6 +10,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, Literal
 
 from learning.verification import verify_models
+from projections.log import event, poison_event, poison_value
 from replay.compare import first_difference
 from replay.reservations import recompute
 from replay.tables import DECLARED, MAIN, Here, catch_up, folder_of, open_tables, tables_in, unseen
@@ -40,6 +41,7 @@ class Verdict:
     """What was compared, and what was found."""
 
     position: int = 0
+    log_position: int = 0
     tables: dict[str, bool] = field(default_factory=dict)
     """Whether each table is what the log says."""
     digests: dict[str, str] = field(default_factory=dict)
@@ -48,6 +50,8 @@ class Verdict:
     streams_sealed: int = 0
     models: bool = False
     seconds: dict[str, float] = field(default_factory=dict)
+    poisoned: set[int] = field(default_factory=set)
+    """Positions of events that cannot be read."""
     findings: list[Finding] = field(default_factory=list)
 
     @property
@@ -141,13 +145,28 @@ class Comparison:
                 verdict.digests[table.name] = found[table.name]
                 verdict.tables[table.name] = found[table.name] == standing.digests[table.name]
         verdict.position = self.rebuilt.position
+        verdict.log_position = self.log.last_position()
+        if not verdict.tables[event.name]:
+            self._taken_twice()
         for name, same in verdict.tables.items():
             if not same:
                 verdict.find("table", self._first(here, name))
-        for name in ("poison_event", "poison_value"):
-            for row in here.rows(name)[1].sort("position").iter_rows(named=True):
-                event = f"event at position {row['position']} ({row['type']})"
-                verdict.find("poison", f"{event}: {row['error']}")
+        for table in (poison_event, poison_value):
+            for row in here.rows(table.name)[1].sort("position").iter_rows(named=True):
+                verdict.poisoned.add(row["position"])
+                poisoned = f"event at position {row['position']} ({row['type']})"
+                verdict.find("poison", f"{poisoned}: {row['error']}")
+
+    def _taken_twice(self) -> None:
+        """Name the events that a bookmark moved back made the tables take again."""
+        positions = self.kept.rows(event.name)[1]["position"]
+        twice = sorted(set(positions.filter(positions.is_duplicated())))
+        if twice:
+            self.verdict.find(
+                "bookmark",
+                f"the events from position {twice[0]} to {twice[-1]} were taken twice, "
+                "as after a bookmark was moved back",
+            )
 
     def _first(self, here: Here, name: str) -> object:
         """The first difference of a table; what is kept may have moved on meanwhile."""
@@ -173,7 +192,6 @@ def _reservations(log: Log, verdict: Verdict) -> None:
     verdict.reservations, verdict.streams_sealed = found.reservations, found.sealed
     for wrong in found.wrong:
         verdict.find("reservation", wrong)
-    told = {finding.what.split(" (")[0] for finding in verdict.findings if finding.kind == "poison"}
     for unreadable in found.unreadable:
-        if f"event at position {unreadable.position}" not in told:
+        if unreadable.position not in verdict.poisoned:
             verdict.find("poison", unreadable)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from replay.base import Step
 
 CAUSES_MAX = 50
-TOGETHER_MAX = 100
+TOGETHER_MAX = 20
 ABSENT = object()
 
 
@@ -52,6 +52,8 @@ def why(log: Log, stream_id: UUID, field: str, within: Bounds = NO_BOUND) -> Why
     seen = steps(log, stream_id, within)
     if not seen:
         raise StreamUnknown(f"there is no record {stream_id} within these bounds")
+    if field not in seen[-1].record and f"custom.{field}" in seen[-1].record:
+        field = f"custom.{field}"
     setters = _setters(seen, field)
     if not setters:
         known = ", ".join(sorted(seen[-1].record))

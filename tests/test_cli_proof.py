@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import signal
+import subprocess
+import sys
 import threading
+import time
 from typing import TYPE_CHECKING
 
 import duckdb
@@ -33,8 +37,9 @@ def test_a_flipped_cell_is_found_and_mended(tmp_path: Path, capsys: pytest.Captu
     said = "company is 'Other', the log says 'Example Ltd'"
     assert said in shell("verify", code=1)
     with served(data) as (_, live):
-        assert said in shell("verify", code=1)
-        assert not shell.json("verify", code=1)["tables"]["lead"]
+        verdict = shell.json("verify", code=1)
+        assert not verdict["tables"]["lead"]
+        assert said in verdict["findings"][0]["what"]
 
         failed: list[str] = []
         done = threading.Event()
@@ -51,7 +56,23 @@ def test_a_flipped_cell_is_found_and_mended(tmp_path: Path, capsys: pytest.Captu
         assert httpx.get(door).status_code == 403
         assert httpx.get(door, headers={"Authorization": "Bearer nonsense"}).status_code == 403
         assert httpx.get(door, headers={"Authorization": f"Bearer {live.token}"}).is_success
-    assert "Verified." in shell("verify")
+
+
+def test_an_interrupted_rebuild_leaves_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    data = tmp_path / "data"
+    shell = Shell(data, capsys)
+    with session(data, None, "test") as opened:
+        fill(opened.workspace)
+        first = current(data)
+    command = [sys.executable, "-m", "cli", "rebuild", "--data", str(data)]
+    with subprocess.Popen(command, stderr=subprocess.DEVNULL) as process:
+        while len(list((data / "tables").iterdir())) < 3:
+            assert process.poll() is None
+            time.sleep(0.01)
+        process.send_signal(signal.SIGINT)
+        assert process.wait(60) == 130
+    assert {path.name for path in (data / "tables").iterdir()} == {"current", first.name}
+    assert "qualified" in shell("sql", "SELECT status FROM lead")
 
 
 def ask_on(live: Live, failed: list[str], done: threading.Event) -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
+import threading
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,11 +20,25 @@ if TYPE_CHECKING:
 
     import pytest
 
+    from cli.session import Live
+
 
 def children(pid: int) -> list[int]:
     """The processes a process has started."""
     found = Path(f"/proc/{pid}/task").glob("*/children")
     return [int(child) for listed in found for child in listed.read_text().split()]
+
+
+def command_of(pid: int) -> str:
+    """The command line of a process."""
+    return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode()
+
+
+def slow_question(live: Live) -> httpx.Response:
+    """A question that takes a second or two."""
+    statement = "SELECT sum(a.range * b.range) FROM range(30000) a, range(30000) b"
+    token = {"Authorization": f"Bearer {live.token}"}
+    return httpx.post(f"{live.url}/local/sql", json={"sql": statement}, headers=token, timeout=60)
 
 
 def gone(pid: int, seconds: float = 30) -> bool:
@@ -60,10 +76,22 @@ def test_a_server_lives_drains_and_dies_whole(tmp_path: Path, capsys: pytest.Cap
         assert main(["serve", "--data", str(data), "--port", "0"]) == 3
         assert "is served already, at http://127.0.0.1" in capsys.readouterr().err
 
+        (learners,) = (pid for pid in children(process.pid) if "learning" in command_of(pid))
+        os.kill(learners, signal.SIGKILL)
+        assert gone(learners)
+        while not any("learning" in command_of(pid) for pid in children(process.pid)):
+            time.sleep(0.1)
+
         started = children(process.pid)
         assert len(started) == 2
+        replies: list[httpx.Response] = []
+        asking = threading.Thread(target=lambda: replies.append(slow_question(live)))
+        asking.start()
+        time.sleep(0.5)
         process.send_signal(signal.SIGTERM)
         assert process.wait(30) == 0
+        asking.join()
+        assert replies[0].is_success
         assert all(gone(pid) for pid in started)
         assert not (data / "serve.json").exists()
 

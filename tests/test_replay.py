@@ -192,6 +192,7 @@ def test_why_knows_custom_fields_one_by_one(office: Office):
     office.do(SetLeadCustomFields(custom={"nickname": "Nan"}), on=3)
     assert why(office.log, LEAD, "custom.visits").setter.version == 2
     nickname = why(office.log, LEAD, "custom.nickname")
+    assert why(office.log, LEAD, "nickname") == nickname
     assert (nickname.value, nickname.previous, nickname.setter.version) == ("Nan", "Annie", 3)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shutil
+from contextlib import closing
 from typing import get_args
 from uuid import UUID
 
@@ -34,9 +35,8 @@ def workspace(workspace: Workspace) -> Workspace:
     with Writer(workspace.log) as writer:
         for stream, command in wishes:
             handle(writer, command, stream, Context(ANN, uuid7())).result(30)
-    tables = open_tables(workspace)
-    catch_up(tables, workspace.log, workspace.log.last_position())
-    tables.close()
+    with closing(open_tables(workspace)) as tables:
+        catch_up(tables, workspace.log, workspace.log.last_position())
     return workspace
 
 
@@ -49,11 +49,8 @@ def tamper(workspace: Workspace, *statements: str, file: str = "tables") -> None
 
 
 def judged(workspace: Workspace) -> Verdict:
-    tables = open_tables(workspace)
-    try:
+    with closing(open_tables(workspace)) as tables:
         return verify(workspace, Here(tables.database))
-    finally:
-        tables.close()
 
 
 def found(workspace: Workspace, kind: str) -> list[str]:
@@ -123,6 +120,16 @@ def test_a_bookmark_moved_back_is_the_only_finding(workspace: Workspace):
     assert finding.kind == "bookmark"
 
 
+def test_a_bookmark_moved_back_is_named_even_after_the_tables_went_on(workspace: Workspace):
+    tamper(workspace, "UPDATE stored.bookmark SET notification_id = notification_id - 1")
+    with closing(open_tables(workspace)) as tables:
+        catch_up(tables, workspace.log, workspace.log.last_position())
+        verdict = verify(workspace, Here(tables.database))
+    (what,) = [finding.what for finding in verdict.findings if finding.kind == "bookmark"]
+    assert re.match(r"the events from position (\d+) to \1 were taken twice", what)
+    assert not verdict.tables["lead"]
+
+
 def test_a_bookmark_moved_past_events_is_named(workspace: Workspace):
     """Tables that are behind, and say they are not."""
     with Writer(workspace.log) as writer:
@@ -170,8 +177,7 @@ def test_files_of_two_positions_after_a_crash_are_good(workspace: Workspace):
     folder = current(workspace.directory)
     (personal,) = folder.glob("personal-*.duckdb")
     shutil.copy(personal, workspace.directory / "before")
-    tables = open_tables(workspace)
-    catch_up(tables, workspace.log, workspace.log.last_position())
-    tables.close()
+    with closing(open_tables(workspace)) as tables:
+        catch_up(tables, workspace.log, workspace.log.last_position())
     shutil.copy(workspace.directory / "before", personal)
     assert judged(workspace).findings == []
