@@ -16,6 +16,7 @@ RequestValidationError   input outside its limits                          422
 
 from __future__ import annotations
 
+import inspect
 import re
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -119,12 +120,13 @@ STATUS: dict[type[Exception], int] = {
 def answer_with_problems(app: FastAPI) -> None:
     """Have every error of `app` told as a problem."""
     for error in (HTTPException, RequestValidationError, EventStoreError, *STATUS):
-        app.add_exception_handler(error, _told)
-    app.add_exception_handler(Exception, _told)
+        app.add_exception_handler(error, told)
+    app.add_exception_handler(Exception, told)
 
 
-async def _told(request: Request, error: Exception) -> Response:
-    status, members, headers = _described(error)
+async def told(request: Request, error: Exception) -> Response:
+    """An error as the problem it is."""
+    status, members, headers = described(error)
     if isinstance(error, OutcomeUnknown):
         members |= {"outcome": "unknown", "retry_by": request.headers.get("idempotency-key")}
     elif isinstance(error, StaleVersion):
@@ -132,7 +134,7 @@ async def _told(request: Request, error: Exception) -> Response:
     return Response(orjson.dumps(members, default=str), status, headers, MEDIA_TYPE)
 
 
-def _described(error: Exception) -> tuple[int, dict[str, Any], dict[str, str]]:
+def described(error: Exception) -> tuple[int, dict[str, Any], dict[str, str]]:
     """Status, members and headers of the problem an error is."""
     match error:
         case Problem():
@@ -149,8 +151,11 @@ def _described(error: Exception) -> tuple[int, dict[str, Any], dict[str, str]]:
             status = next((STATUS[kind] for kind in type(error).__mro__ if kind in STATUS), 500)
     if status == HTTPStatus.INTERNAL_SERVER_ERROR:
         return status, _named("unexpected", status, "Something went wrong that is our fault."), {}
-    members = _named(type(error).__name__, status, str(error)) | _details(error)
-    retry = {"Retry-After": str(RETRY_SECONDS)} if status == HTTPStatus.SERVICE_UNAVAILABLE else {}
+    # The message of what is away may name hosts and users; what it means does not.
+    away = status == HTTPStatus.SERVICE_UNAVAILABLE
+    said = inspect.cleandoc(type(error).__doc__ or "") if away else str(error)
+    members = _named(type(error).__name__, status, said) | _details(error)
+    retry = {"Retry-After": str(RETRY_SECONDS)} if away else {}
     return status, members, retry
 
 

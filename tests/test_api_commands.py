@@ -261,10 +261,11 @@ def test_a_busy_or_absent_store_asks_to_come_again(
     node: Node, ann: Client, error: type[EventStoreError], monkeypatch: pytest.MonkeyPatch
 ):
     answer: Future[None] = Future()
-    answer.set_exception(error("for this test"))
+    answer.set_exception(error("the database at secret.example.com went away"))
     monkeypatch.setattr(node.writer, "submit", lambda *_: answer)
     told = ann.post("/leads", somebody(), headers={"Idempotency-Key": "k-1"})
     assert (told.status_code, told.headers["Retry-After"]) == (503, "1")
+    assert "secret" not in told.text
     expected = {"outcome": "unknown", "retry_by": "k-1"} if error is OutcomeUnknown else {}
     assert {key: told.json().get(key) for key in expected} == expected
     assert ("outcome" in told.json()) == bool(expected)
