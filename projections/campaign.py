@@ -61,16 +61,8 @@ campaign_member = Dimension(
         CampaignMemberAdded: assign(
             status="member", campaign_id=field, member_id=field, member_type=field
         ),
-        CampaignMemberTouched: assign(
-            campaign_id=field,
-            member_id=field,
-            member_type=field,
-            touches=field.touch_number,
-            last_touch=field.kind,
-        ),
-        CampaignMemberRemoved: assign(
-            status="removed", campaign_id=field, member_id=field, member_type=field
-        ),
+        CampaignMemberTouched: assign(touches=field.touch_number, last_touch=field.kind),
+        CampaignMemberRemoved: assign(status="removed"),
     },
     description="Leads and contacts that a campaign is meant for.",
     columns={

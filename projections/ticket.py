@@ -49,12 +49,12 @@ ticket = Dimension(
         TicketNoted: assign(),
         TicketPutPending: assign(status=field.to_status),
         TicketPutOnHold: assign(status=field.to_status, hold_reason=field),
-        TicketResumed: assign(status=field.to_status, hold_reason=None),
+        TicketResumed: assign(status=field.to_status),
         TicketSolved: assign(
             status=field.to_status, solved_at=envelope.effective_at, resolution=field
         ),
         TicketReopened: assign(
-            status=field.to_status, solved_at=None, hold_reason=None, reopenings=field
+            status=field.to_status, solved_at=None, reopenings=field
         ),
         TicketClosed: assign(status=field.to_status, closed_at=envelope.effective_at),
         TicketPriorityChanged: assign(priority=field),
@@ -78,7 +78,7 @@ ticket = Dimension(
         "replies": "Replies to the requester so far.",
         "comments": "Comments of the requester so far.",
         "reopenings": "How often it was taken up again.",
-        "hold_reason": "What it waits for while on hold.",
+        "hold_reason": "What it waits for, or waited for last.",
         "rating": "What the requester thinks of the help: 1 (bad) to 5 (good).",
         "custom": "Custom fields, as one object.",
         "title": "What the request is, in a line.",

@@ -164,10 +164,10 @@ def records(plain: Table, personal: Table | None = None) -> tuple[Query, Query, 
 
 
 def _joined(name: str, table: str) -> str:
-    """Rows of a table, or of its history, with the personal columns beside the others."""
+    """Rows with the personal columns beside the others: what those last were by each version."""
     known = [column.name for column in (*BEGIN, *END) if column.name != "version"]
     return (
-        f"FROM {table} LEFT JOIN (SELECT * EXCLUDE (digest, {', '.join(known)}) "
+        f"FROM {table} ASOF LEFT JOIN (SELECT * EXCLUDE (digest, {', '.join(known)}) "
         f"FROM {name}_personal{table.removeprefix(name)}) USING (id, version)"
     )
 
