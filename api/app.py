@@ -32,8 +32,10 @@ from api import (
     ticket,
     user,
 )
+from api.base import Doors
 from api.node import Node
 from api.problems import PROBLEM_SCHEMA, answer_with_problems
+from api.shortcut import Shortcut
 
 MENU = (
     lead, customer, contact, pipeline, deal, activity, ticket, campaign, user, score, learner,
@@ -70,6 +72,9 @@ def create_app(node: Node) -> FastAPI:
     answer_with_problems(app)
     for module in MENU:
         app.include_router(module.router)
+    routers = [module.router for module in MENU]
+    entrances = [one for router in routers if isinstance(router, Doors) for one in router.entrances]
+    app.add_middleware(Shortcut, node=node, entrances=entrances)
 
     @app.get("/", include_in_schema=False)
     async def root() -> RedirectResponse:

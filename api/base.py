@@ -64,32 +64,37 @@ class Wish:
     occurred_at: datetime | None
 
 
+Key = Annotated[
+    str | None,
+    Header(
+        pattern=r"^[\x21-\x7e]{1,200}$",
+        description="Asked again with the same key and body, the stored reply is given again.",
+    ),
+]
+Version = Annotated[
+    str | None,
+    Header(
+        pattern=r'^(W/)?"?[0-9]{1,18}"?$',
+        description="The version (ETag) the record must be at; otherwise 412.",
+    ),
+]
+Correlation = Annotated[
+    UUID | None, Header(description="What this belongs to; when absent, nothing else.")
+]
+Causation = Annotated[UUID | None, Header(description="The event because of which this is asked.")]
+Happened = Annotated[
+    Moment | None, Query(description="When it happened, if not just now: a time with zone.")
+]
+
+
 async def wish(
     *,
     caller: Caller,
-    idempotency_key: Annotated[
-        str | None,
-        Header(
-            pattern=r"^[\x21-\x7e]{1,200}$",
-            description="Asked again with the same key and body, the stored reply is given again.",
-        ),
-    ] = None,
-    if_match: Annotated[
-        str | None,
-        Header(
-            pattern=r'^(W/)?"?[0-9]{1,18}"?$',
-            description="The version (ETag) the record must be at; otherwise 412.",
-        ),
-    ] = None,
-    correlation_id: Annotated[
-        UUID | None, Header(description="What this belongs to; when absent, nothing else.")
-    ] = None,
-    causation_id: Annotated[
-        UUID | None, Header(description="The event because of which this is asked.")
-    ] = None,
-    occurred_at: Annotated[
-        Moment | None, Query(description="When it happened, if not just now: a time with zone.")
-    ] = None,
+    idempotency_key: Key = None,
+    if_match: Version = None,
+    correlation_id: Correlation = None,
+    causation_id: Causation = None,
+    occurred_at: Happened = None,
 ) -> Wish:
     """The headers and parameters every command takes."""
     now = datetime.now(UTC)
@@ -111,13 +116,30 @@ async def wish(
 Wished = Annotated[Wish, Depends(wish)]
 
 
-def doors(name: str) -> APIRouter:
+@dataclass(frozen=True, slots=True)
+class Entrance:
+    """Where a command is asked: the path of its route, and the home of records it may start."""
+
+    command: type[Command[Any]]
+    path: str
+    home: str
+
+
+class Doors(APIRouter):
+    """A menu of doors. `entrances` are those to a stream named in the path, or to a new one."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(prefix=f"/{name}", tags=[name], route_class=Door)
+        self.entrances: list[Entrance] = []
+
+
+def doors(name: str) -> Doors:
     """A menu of doors under `/<name>`."""
-    return APIRouter(prefix=f"/{name}", tags=[name], route_class=Door)
+    return Doors(name)
 
 
 def accept(
-    router: APIRouter,
+    router: Doors,
     path: str,
     command: type[C],
     *,
@@ -129,23 +151,28 @@ def accept(
     A command that starts a stream gets a second one, `POST <router><anew>`, where the id is made
     here. With `stream`, a function of the command, there is no id to give at all.
     """
+    here = Entrance(command, router.prefix + path, router.prefix if stream is None else "")
+    afresh = Entrance(command, router.prefix + anew, router.prefix)
 
     async def to_one(*, request: Request, id: UUID, body: C, wish: Wished) -> Response:
-        return await asked(request, id, body, wish, router.prefix)
+        return await asked(request.app.state.node, here, id, body, wish)
 
     async def to_a_new_one(*, request: Request, body: C, wish: Wished) -> Response:
-        return await asked(request, new_id(request, wish), body, wish, router.prefix)
+        return await asked(request.app.state.node, afresh, new_id(afresh, wish), body, wish)
 
     async def to_the_one(*, request: Request, body: C, wish: Wished) -> Response:
-        return await asked(request, cast("Stream[C]", stream)(body), body, wish)
+        id = cast("Stream[C]", stream)(body)
+        return await asked(request.app.state.node, here, id, body, wish)
 
     name = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", command.__name__).lower()
     if stream is not None:
         _open(router, path, command, to_the_one, name)
         return
     _open(router, path, command, to_one, name)
+    router.entrances.append(here)
     if command.creates:
         _open(router, anew, command, to_a_new_one, f"{name}_anew")
+        router.entrances.append(afresh)
 
 
 def _open(
@@ -172,21 +199,17 @@ def _open(
     )
 
 
-def new_id(request: Request, wish: Wish) -> UUID:
+def new_id(entrance: Entrance, wish: Wish) -> UUID:
     """The id of a stream to be started: the same again when the client asks again by its key."""
     if wish.key is None:
         return uuid7()
-    return uuid5(NEW_IDS, f"{wish.caller.actor} {request.scope['route'].path} {wish.key}")
+    return uuid5(NEW_IDS, f"{wish.caller.actor} {entrance.path} {wish.key}")
 
 
 async def asked(
-    request: Request, id: UUID, command: Command[Any], wish: Wish, home: str = ""
+    node: Node, entrance: Entrance, id: UUID, command: Command[Any], wish: Wish
 ) -> Response:
-    """Hand a command to the writer, wait for the commit, and tell what came of it.
-
-    `home` is where the records live that the command may start.
-    """
-    node: Node = request.app.state.node
+    """Hand a command to the writer, wait for the commit, and tell what came of it."""
     context = Context(
         actor=wish.caller.actor,
         correlation_id=wish.correlation_id,
@@ -194,31 +217,30 @@ async def asked(
         command_id=wish.command_id,
         occurred_at=wish.occurred_at,
         expected_version=wish.expected_version,
-        key=_key(node, request, id, command, wish),
+        key=_key(node, entrance, id, command, wish),
     )
     with _logged(command, id, wish) as line:
         future = handle(node.writer, command, id, context)
         receipt = await asyncio.shield(asyncio.wrap_future(future))
         line |= {"position": receipt.position, "events": receipt.events}
     headers = {"ETag": f'"{receipt.version}"'}
-    started = bool(home and command.creates and receipt.events)
+    started = bool(entrance.home and command.creates and receipt.events)
     if started:
-        headers["Location"] = f"{home}/{receipt.id}"
+        headers["Location"] = f"{entrance.home}/{receipt.id}"
     body = {"id": receipt.id, "version": receipt.version, "position": receipt.position}
     return Response(orjson.dumps(body), 201 if started else 200, headers, "application/json")
 
 
 def _key(
-    node: Node, request: Request, id: UUID, command: Command[Any], wish: Wish
+    node: Node, entrance: Entrance, id: UUID, command: Command[Any], wish: Wish
 ) -> IdempotencyKey | None:
     """The client's key, scoped to who asks at which door; of the body only a keyed hash is kept."""
     if wish.key is None:
         return None
-    route = request.scope["route"].path
     fields = orjson.dumps(command.model_dump(mode="json"), option=orjson.OPT_SORT_KEYS).decode()
     hashed = node.keys.keyed_hash
     return IdempotencyKey(
-        scope=hashed("idempotency_scope", f"{wish.caller.actor} {route}"),
+        scope=hashed("idempotency_scope", f"{wish.caller.actor} {entrance.path}"),
         key=wish.key,
         digest=hashed("idempotency_body", f"{id} {wish.occurred_at} {fields}"),
     )
