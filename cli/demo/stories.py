@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from random import Random
 from typing import TYPE_CHECKING
@@ -129,24 +129,24 @@ def _won_over(number: int, lead: UUID, at: datetime, chance: Random) -> Iterator
     yield step(at, lead, qualify, owner)
     at = after(at, chance.uniform(1, 8), chance)
     amount = Decimal(chance.randrange(2_000, 60_000, 500))
+    close = (at + timedelta(days=60)).date()
     convert = ConvertLead(
         role="decision_maker",
         create_deal=True,
         pipeline_id=PIPELINE,
         amount=amount,
         currency="EUR",
-        expected_close=(at + timedelta(days=60)).date(),
+        expected_close=close,
     )
     asked = made("convert", number)
     yield step(at, lead, convert, owner, command_id=asked)
-    deal = uuid5(asked, "deal")
-    yield from deal_story(number, deal, at, amount, chance)
+    yield from deal_story(number, uuid5(asked, "deal"), at, amount, close, chance)
     if number % 2 == 0:  # the first lead of a company makes the customer
         yield from customer_story(number, uuid5(asked, "customer"), at, chance)
 
 
 def deal_story(
-    number: int, deal: UUID, at: datetime, amount: Decimal, chance: Random
+    number: int, deal: UUID, at: datetime, amount: Decimal, close: date, chance: Random
 ) -> Iterator[Step]:
     """A deal through its stages, with calls, second thoughts and an end."""
     owner = seller(number)
@@ -157,13 +157,16 @@ def deal_story(
             break
         yield step(at, deal, ChangeDealStage(stage=stage), owner)
         if chance.random() < 0.3:
-            amount = (amount * Decimal(chance.randint(80, 130)) / 100).quantize(Decimal(1))
+            before, factor = amount, Decimal(chance.randint(80, 130)) / 100
+            amount = (amount * factor).quantize(Decimal(1))
             at = after(at, 1, chance)
-            yield step(at, deal, ChangeDealAmount(amount=amount, currency="EUR"), owner)
+            if amount != before:
+                yield step(at, deal, ChangeDealAmount(amount=amount, currency="EUR"), owner)
         if chance.random() < 0.35:
             at = after(at, 2, chance)
-            pushed = (at + timedelta(days=chance.randint(20, 90))).date()
-            yield step(at, deal, ChangeDealCloseDate(expected_close=pushed), owner)
+            before_pushed, close = close, (at + timedelta(days=chance.randint(20, 90))).date()
+            if close != before_pushed:
+                yield step(at, deal, ChangeDealCloseDate(expected_close=close), owner)
     else:
         at = after(at, chance.gammavariate(2, 7), chance)
         if chance.random() < 0.62:
@@ -217,18 +220,18 @@ def customer_story(number: int, customer: UUID, since: datetime, chance: Random)
         tier = chance.choice(TIERS)
         yield step(at, customer, ChangeCustomerTier(tier=tier), seller(number))
         amount = Decimal(chance.randrange(5_000, 40_000, 500))
-        deal = made("expansion", number)
+        close, deal = (at + timedelta(days=45)).date(), made("expansion", number)
         more = OpenDeal(
             name=f"Expansion {number}",
             customer_id=customer,
             pipeline_id=PIPELINE,
             amount=amount,
             currency="EUR",
-            expected_close=(at + timedelta(days=45)).date(),
+            expected_close=close,
             owner=seller(number),
         )
         yield step(at, deal, more, seller(number))
-        yield from deal_story(number, deal, at, amount, chance)
+        yield from deal_story(number, deal, at, amount, close, chance)
 
 
 def ticket_story(ticket: UUID, customer: UUID, at: datetime, number: int) -> Iterator[Step]:
