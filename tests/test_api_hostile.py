@@ -62,12 +62,13 @@ def ann(node: Node) -> Iterator[Client]:
 def commanded(node: Node) -> list[tuple[str, dict[str, Any]]]:
     """Every door for a command, with the example of what it takes."""
     paths = create_app(node).openapi()["paths"]
-    return [
-        (path, route["requestBody"]["content"]["application/json"]["examples"]["example"]["value"])
+    asked = [
+        (path, route["requestBody"]["content"].get("application/json"))
         for path, methods in paths.items()
         for method, route in methods.items()
         if method == "post"
     ]
+    return [(path, body["examples"]["example"]["value"]) for path, body in asked if body]
 
 
 def check(reply: httpx.Response) -> None:
