@@ -139,9 +139,9 @@ CREATE OR REPLACE MACRO pipeline_waterfall(
   GROUP BY currency
   ORDER BY currency;
 
--- Deals that are closed, as they were closed: a row for each deal that is won or lost at the moment.
--- One that was reopened counts again only when it is closed again. The owner is the one who had
--- the deal when it was closed.
+-- Deals that are closed, as they were closed: a row for each deal that is won or lost at the
+-- moment. One that was reopened counts again only when it is closed again. The owner is the one
+-- who had the deal when it was closed.
 CREATE OR REPLACE MACRO closed_deals(as_of := NULL, known_at := NULL) AS TABLE
   WITH closing AS (
     SELECT id, arg_max(deal_owner, position) AS owner
@@ -203,8 +203,8 @@ CREATE OR REPLACE MACRO win_loss_by_product(as_of := NULL, known_at := NULL) AS 
   GROUP BY product, currency
   ORDER BY currency, won_amount DESC, product NULLS LAST;
 
--- Why deals are lost: a row for each reason, competitor (if one was named) and currency. share_of_lost is
--- the reason's part of all deals lost in the currency.
+-- Why deals are lost: a row for each reason, competitor (if one was named) and currency.
+-- share_of_lost is the reason's part of all deals lost in the currency.
 CREATE OR REPLACE MACRO loss_reasons(as_of := NULL, known_at := NULL) AS TABLE
   SELECT
     reason,

@@ -57,7 +57,7 @@ CREATE OR REPLACE MACRO ticket_backlog_daily(as_of := NULL, known_at := NULL) AS
 
 -- How long each requester waited: a row for each ticket. The first response is the first reply of
 -- support, when it was given; a ticket is solved when it was last solved and not taken up again.
--- What has not happened yet is NULL; waiting_hours is the time a ticket not solved has taken so far.
+-- What has not happened yet is NULL; waiting_hours is what a ticket not solved has taken so far.
 CREATE OR REPLACE MACRO ticket_times(as_of := NULL, known_at := NULL) AS TABLE
   WITH answered AS (
     SELECT id, min(occurred_at) AS first_response_at

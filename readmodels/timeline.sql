@@ -1,4 +1,4 @@
--- One customer: all that happened, in the order in which it happened, and what there is of each kind.
+-- One customer: all that happened, in the order in which it did, and what there is of each kind.
 
 -- The records that are a customer's: a row for each, the customer itself included. Of a contact who
 -- plays no role there any more only what was recorded until then counts (`until`, a position).
@@ -69,7 +69,8 @@ CREATE OR REPLACE MACRO customer_timeline(
     FROM happened
     JOIN amount_change USING (position)
     UNION ALL
-    SELECT position, concat(coalesce(from_date::VARCHAR, '?'), ' → ', coalesce(to_date::VARCHAR, '?'))
+    SELECT position, concat(coalesce(from_date::VARCHAR, '?'), ' → ',
+      coalesce(to_date::VARCHAR, '?'))
     FROM happened
     JOIN close_date_change USING (position)
     UNION ALL

@@ -37,8 +37,10 @@ CREATE OR REPLACE MACRO owner_performance(as_of := NULL, known_at := NULL) AS TA
     count(*) FILTER (what = 'deals_open') AS deals_open,
     count(*) FILTER (what = 'deals_won') AS deals_won,
     count(*) FILTER (what = 'deals_lost') AS deals_lost,
-    share(count(*) FILTER (what = 'deals_won'), count(*) FILTER (what IN ('deals_won', 'deals_lost')))
-      AS win_rate,
+    share(
+      count(*) FILTER (what = 'deals_won'),
+      count(*) FILTER (what IN ('deals_won', 'deals_lost'))
+    ) AS win_rate,
     count(*) FILTER (what = 'activities_to_do') AS activities_to_do,
     count(*) FILTER (what = 'activities_overdue') AS activities_overdue,
     count(*) FILTER (what = 'activities_done') AS activities_done,
@@ -50,8 +52,8 @@ CREATE OR REPLACE MACRO owner_performance(as_of := NULL, known_at := NULL) AS TA
   GROUP BY owner
   ORDER BY deals_won DESC, tickets_solved DESC, owner;
 
--- What each owner sells: a row for each owner and currency. expected is the amount of each open deal
--- times its probability; won and lost deals count for who had them when they were closed.
+-- What each owner sells: a row for each owner and currency. expected is the amount of each open
+-- deal times its probability; won and lost deals count for who had them when they were closed.
 CREATE OR REPLACE MACRO owner_sales(as_of := NULL, known_at := NULL) AS TABLE
   WITH deal AS (
     SELECT owner, currency, 'open' AS outcome, amount, amount * probability AS expected
