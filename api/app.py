@@ -16,6 +16,7 @@ from fastapi_offline import FastAPIOffline
 
 from api import (
     activity,
+    bulk,
     campaign,
     clock,
     contact,
@@ -39,7 +40,7 @@ from api.shortcut import Shortcut
 
 MENU = (
     lead, customer, contact, pipeline, deal, activity, ticket, campaign, user, score, learner,
-    custom_fields, clock, events, health, local,
+    custom_fields, clock, bulk, events, health, local,
 )  # fmt: skip
 
 READERS_MAX = 4

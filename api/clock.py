@@ -11,7 +11,7 @@ from eventstore.errors import OccurredInTheFuture
 router = doors("clock")
 
 
-def _the_clock(tick: TickClock) -> UUID:
+def the_clock(tick: TickClock) -> UUID:
     """The one clock; set ahead it could never be set back."""
     now = datetime.now(UTC)
     if tick.moment > now:
@@ -19,4 +19,4 @@ def _the_clock(tick: TickClock) -> UUID:
     return CLOCK
 
 
-accept(router, "/tick", TickClock, stream=_the_clock)
+accept(router, "/tick", TickClock, stream=the_clock)

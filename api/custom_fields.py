@@ -12,11 +12,12 @@ from readmodels.query import records
 router = doors("custom-fields")
 
 
-def _of_its_aggregate(command: DeclareCustomField | RetireCustomField) -> UUID:
+def of_its_aggregate(command: DeclareCustomField | RetireCustomField) -> UUID:
+    """The stream that holds the custom fields of an aggregate."""
     return custom_fields_id(command.aggregate)
 
 
 answer(router, "", records(custom_field.shapes[0].table)[0])
 
-accept(router, "/declare", DeclareCustomField, stream=_of_its_aggregate)
-accept(router, "/retire", RetireCustomField, stream=_of_its_aggregate)
+accept(router, "/declare", DeclareCustomField, stream=of_its_aggregate)
+accept(router, "/retire", RetireCustomField, stream=of_its_aggregate)
