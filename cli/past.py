@@ -30,8 +30,9 @@ from replay.people import People
 from replay.why import why as explained
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
+    from replay.history import Happening
     from replay.why import Why
 
 app = typer.Typer()
@@ -79,10 +80,10 @@ def history(
         if json:
             show.as_json(told)
             return
-        names = _names(People(log), told.record.values())
+        names = _names(People(log), told.record.values(), told.happenings)
     console = show.console()
     title = f"{told.aggregate} {told.stream_id}, {show.within(told.within)}"
-    console.print(show.happenings(told.happenings, title))
+    console.print(show.happenings(told.happenings, title, names))
     console.print(show.pairs({k: names.of(v) for k, v in told.record.items()}, "The record then"))
     if told.later:
         console.print(f"{told.later} later events lie beyond these bounds.")
@@ -121,7 +122,11 @@ def diff(
             show.as_json(found)
             return
         values = [item for change in found.changes for item in (change.old, change.new)]
-        names = _names(People(log), values)
+        names = _names(People(log), values, found.happenings)
+    console = show.console()
+    if not found.happenings:
+        console.print(f"Nothing happened to the {found.aggregate} {found.stream_id} in between.")
+        return
     table = Table(
         title=f"{found.aggregate} {found.stream_id}", title_justify="left", header_style="bold"
     )
@@ -130,9 +135,8 @@ def diff(
         table.add_column(heading)
     for change in found.changes:
         table.add_row(change.field, *map(escape, map(names.of, (change.old, change.new))))
-    console = show.console()
     console.print(table)
-    console.print(show.happenings(found.happenings, "Through these events"))
+    console.print(show.happenings(found.happenings, "Through these events", names))
 
 
 @app.command(
@@ -186,12 +190,14 @@ def _explain(found: Why, names: show.Names) -> None:
     title = f"{found.aggregate} {found.stream_id}, {show.within(found.within)}"
     console.print(show.pairs(answer, title))
     if found.together:
-        console.print(show.happenings(found.together, "Recorded together with it"))
+        console.print(show.happenings(found.together, "Recorded together with it", names))
     if found.causes:
-        console.print(show.happenings(found.causes, "Because of this, nearest cause first"))
+        console.print(show.happenings(found.causes, "Because of this, nearest cause first", names))
 
 
-def _names(people: People, values: Iterable[Any]) -> show.Names:
-    """The names of the users among values."""
-    ids = {item for item in values if isinstance(item, UUID)}
+def _names(people: People, values: Iterable[Any], told: Sequence[Happening] = ()) -> show.Names:
+    """The names of the users among values, and among what changed."""
+    changes = (change for one in told for change in one.changes)
+    changed = (item for change in changes for item in (change.old, change.new))
+    ids = {item for item in (*values, *changed) if isinstance(item, UUID)}
     return show.Names({item: name for item in ids if (name := people.name(item))})

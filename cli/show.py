@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from replay.base import Bounds
-    from replay.history import Happening
+    from replay.history import Change, Happening
 
 PIPED_COLUMNS = 160
 LATE_SECONDS = 60.0
@@ -86,14 +86,14 @@ class Names:
         return f"{name} ({item})" if name else value(item)
 
 
-def happenings(told: Sequence[Happening], title: str) -> Table:
-    """Events, one a row: when on both axes, who, what."""
+def happenings(told: Sequence[Happening], title: str, names: Names) -> Table:
+    """Events, one a row: when on both axes, who, what, and what that changed."""
     table = Table(title=escape(title), title_justify="left", header_style="bold", expand=False)
     for name, how in (("position", "right"), ("happened", "left"), ("recorded", "left")):
         table.add_column(name, justify=how, no_wrap=True)  # type: ignore[arg-type]
     table.add_column("by")
     table.add_column("event", style="bold")
-    table.add_column("what it says")
+    table.add_column("what changed" if any(one.changes for one in told) else "what it says")
     for one in told:
         late = (one.recorded_at - one.occurred_at).total_seconds() > LATE_SECONDS
         table.add_row(
@@ -102,9 +102,21 @@ def happenings(told: Sequence[Happening], title: str) -> Table:
             time(one.recorded_at) if late else "[dim]at once[/dim]",
             escape(one.actor_name or str(one.actor)),
             escape(kind(one.type)),
-            escape(said(one.fields)),
+            escape(changed(one.changes, names) if one.changes else said(one.fields)),
         )
     return table
+
+
+def changed(changes: Sequence[Change], names: Names) -> str:
+    """Changes in a line: `stage discovery → proposal, probability 0.25 → 0.50`."""
+    empty: tuple[Any, ...] = (None, "", {}, [])
+    return ", ".join(
+        f"{one.field} {names.of(one.new)}"
+        if one.old in empty
+        else f"{one.field} {names.of(one.old)} → {names.of(one.new)}"
+        for one in changes
+        if not (one.old in empty and one.new in empty)
+    )
 
 
 def kind(type: str) -> str:

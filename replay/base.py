@@ -9,12 +9,14 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, fields
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
+from functools import cache
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from psycopg.sql import SQL
 
-from domain.base import Event, State
+from domain import EVENTS
+from domain.base import State
 from eventstore.envelope import RecordedEvent
 from eventstore.mapper import UnknownEventType
 
@@ -182,13 +184,10 @@ def record(said: Mapping[str, Any], state: State[Any]) -> dict[str, Any]:
 
     Custom fields and the like are taken apart: `custom.total_visits`.
     """
+    held = {name: getattr(state, name) for name in _fields(type(state))}
     flat: dict[str, Any] = {}
-    held = {field.name: getattr(state, field.name) for field in fields(state)}  # type: ignore[arg-type]
-    plain = {name: value for name, value in held.items() if not isinstance(value, Event)}
-    for name, value in ({**said, **plain}).items():
-        if name in held and name not in plain:
-            continue
-        if name.startswith(TRANSITIONAL) and name not in plain:
+    for name, value in (dict(said) | held).items():
+        if name not in held and (name.startswith(TRANSITIONAL) or hasattr(state, name)):
             continue
         if isinstance(value, dict):
             top = "custom" if name == "custom_personal" else name
@@ -196,3 +195,14 @@ def record(said: Mapping[str, Any], state: State[Any]) -> dict[str, Any]:
         else:
             flat[name] = value
     return flat
+
+
+@cache
+def _fields(of: type[State[Any]]) -> tuple[str, ...]:
+    """The fields of a state, but for those that only keep an event it came from."""
+    events = {event.__name__ for event in EVENTS.values()} | {"None"}
+    return tuple(
+        field.name
+        for field in fields(of)  # type: ignore[arg-type]
+        if not {kind.strip() for kind in str(field.type).split("|")} <= events
+    )

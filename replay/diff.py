@@ -3,25 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from replay.base import Bounds, ReplayError, StreamUnknown, read_stream, replayed
-from replay.history import Happening, aggregate, happening
+from replay.history import Change, Happening, aggregate, changes, happenings
 from replay.people import People
 
 if TYPE_CHECKING:
     from uuid import UUID
 
     from eventstore.log import Log
-
-
-@dataclass(frozen=True, slots=True)
-class Change:
-    """A field that is not what it was; None where it was not there."""
-
-    field: str
-    old: Any
-    new: Any
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,16 +42,11 @@ def diff(log: Log, stream_id: UUID, since: Bounds, until: Bounds) -> Diff:
         raise BackwardsDiff("the first moment shows more of the record than the second: swap them")
     old = before[-1].record if before else {}
     new = after[-1].record if after else {}
-    people = People(log)
     return Diff(
         stream_id,
         aggregate(events[0]),
         since,
         until,
-        tuple(
-            Change(field, old.get(field), new.get(field))
-            for field in sorted(old.keys() | new.keys())
-            if old.get(field) != new.get(field)
-        ),
-        tuple(happening(step, people) for step in after[len(before) :]),
+        changes(old, new),
+        happenings(after[len(before) :], People(log), old),
     )

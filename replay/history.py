@@ -9,13 +9,22 @@ from replay.base import NO_BOUND, Bounds, StreamUnknown, read_stream, replayed
 from replay.people import People
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from datetime import datetime
     from uuid import UUID
 
     from eventstore.envelope import RecordedEvent
     from eventstore.log import Log
     from replay.base import Step
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A field that is not what it was; None where it was not there."""
+
+    field: str
+    old: Any
+    new: Any
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +44,9 @@ class Happening:
     correlation_id: UUID
     causation_id: UUID | None
     fields: Mapping[str, Any]
+    """What the event says."""
+    changes: tuple[Change, ...] = ()
+    """What became different about the record, where that was looked at."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,12 +68,11 @@ def history(log: Log, stream_id: UUID, within: Bounds = NO_BOUND) -> History:
     if not events:
         raise StreamUnknown(f"there is no record {stream_id}")
     seen = list(replayed(events, log, within))
-    people = People(log)
     return History(
         stream_id,
         aggregate(events[0]),
         within,
-        tuple(happening(step, people) for step in seen),
+        happenings(seen, People(log)),
         seen[-1].record if seen else {},
         len(events) - len(seen),
     )
@@ -72,12 +83,33 @@ def aggregate(recorded: RecordedEvent) -> str:
     return recorded.event.type.split(".")[0]
 
 
-def happening(step: Step, people: People) -> Happening:
-    """A step as people read it."""
-    return told(step.recorded, step.effective_at, people)
+def changes(old: Mapping[str, Any], new: Mapping[str, Any]) -> tuple[Change, ...]:
+    """What is different about a record, in the order of its fields."""
+    fields = [*new, *(field for field in old if field not in new)]
+    return tuple(
+        Change(field, old.get(field), new.get(field))
+        for field in fields
+        if old.get(field) != new.get(field)
+    )
 
 
-def told(recorded: RecordedEvent, effective_at: datetime, people: People) -> Happening:
+def happenings(
+    seen: Sequence[Step], people: People, before: Mapping[str, Any] | None = None
+) -> tuple[Happening, ...]:
+    """Steps as people read them; `before` is the record as it was before the first."""
+    records = [before or {}, *(step.record for step in seen)]
+    return tuple(
+        told(step.recorded, step.effective_at, people, changes(old, step.record))
+        for step, old in zip(seen, records, strict=False)
+    )
+
+
+def told(
+    recorded: RecordedEvent,
+    effective_at: datetime,
+    people: People,
+    changed: tuple[Change, ...] = (),
+) -> Happening:
     """An event as people read it."""
     return Happening(
         position=recorded.position,
@@ -93,4 +125,5 @@ def told(recorded: RecordedEvent, effective_at: datetime, people: People) -> Hap
         correlation_id=recorded.correlation_id,
         causation_id=recorded.causation_id,
         fields=dict(recorded.event),
+        changes=changed,
     )

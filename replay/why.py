@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from psycopg.sql import SQL
 
 from replay.base import NO_BOUND, Bounds, ReplayError, StreamUnknown, steps
-from replay.history import Happening, aggregate, happening, told
+from replay.history import Happening, aggregate, told
 from replay.people import People
 
 if TYPE_CHECKING:
@@ -68,9 +68,9 @@ def why(log: Log, stream_id: UUID, field: str, within: Bounds = NO_BOUND) -> Why
         field=field,
         value=setter.record[field],
         within=within,
-        setter=happening(setter, people),
+        setter=told(setter.recorded, setter.effective_at, people),
         previous=before.record[field] if before else None,
-        previous_setter=happening(before, people) if before else None,
+        previous_setter=told(before.recorded, before.effective_at, people) if before else None,
         together=tuple(
             told(event, event.occurred_at, people) for event in _together(log, setter.recorded)
         ),

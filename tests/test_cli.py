@@ -122,6 +122,7 @@ def test_history(shell: Shell):
     assert told["record"]["name"] == "Ann Example"
     seen = shell("history", str(LEAD))
     assert "lead qualified" in seen
+    assert "status open → qualified" in seen
     assert f"Ann Sales ({ANN})" in seen
 
 
@@ -138,6 +139,7 @@ def test_diff(shell: Shell):
     assert changes["status"] == ("open", "qualified")
     assert [one["type"] for one in found["happenings"]] == ["lead.qualified.v1"]
     assert "before it began" in shell("diff", "1eadface")
+    assert "Nothing happened to the lead" in shell("diff", "1eadface", "--from", "2024-03-31")
 
 
 def test_why(shell: Shell):

@@ -99,6 +99,9 @@ def test_a_history_ends_at_its_bounds_on_both_axes(office: Office):
     assert whole.record["status"] == "qualified"
     assert whole.record["owner"] == BOB
     assert whole.record["name"] == "Ann Example"
+    assert "qualification" not in whole.record
+    assigned = whole.happenings[2].changes
+    assert [(change.field, change.old, change.new) for change in assigned] == [("owner", None, BOB)]
 
     then = history(office.log, LEAD, Bounds(as_of=day(2)))
     assert then.record["status"] == "open"
