@@ -32,6 +32,7 @@ from replay.why import why as explained
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from replay.diff import Diff
     from replay.history import Happening
     from replay.why import Why
 
@@ -123,15 +124,17 @@ def diff(
             return
         values = [item for change in found.changes for item in (change.old, change.new)]
         names = _names(People(log), values, found.happenings)
+    _compare(found, names, "before it began" if nothing_yet else show.within(found.since))
+
+
+def _compare(found: Diff, names: show.Names, since: str) -> None:
     console = show.console()
+    title = f"{found.aggregate} {found.stream_id}"
     if not found.happenings:
-        console.print(f"Nothing happened to the {found.aggregate} {found.stream_id} in between.")
+        console.print(f"Nothing happened to the {title} in between.")
         return
-    table = Table(
-        title=f"{found.aggregate} {found.stream_id}", title_justify="left", header_style="bold"
-    )
-    since_words = "before it began" if nothing_yet else show.within(found.since)
-    for heading in ("field", since_words, show.within(found.until)):
+    table = Table(title=title, title_justify="left", header_style="bold")
+    for heading in ("field", since, show.within(found.until)):
         table.add_column(heading)
     for change in found.changes:
         table.add_row(change.field, *map(escape, map(names.of, (change.old, change.new))))

@@ -9,13 +9,12 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, fields
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
-from functools import cache
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from psycopg.sql import SQL
 
-from domain import EVENTS
+from domain import AGGREGATES, EVENTS
 from domain.base import State
 from eventstore.envelope import RecordedEvent
 from eventstore.mapper import UnknownEventType
@@ -28,6 +27,19 @@ if TYPE_CHECKING:
 PREFIX_DIGITS_MIN = 6
 TRANSITIONAL = ("previous_", "from_", "to_")
 """Fields that tell of a change, not of what is true after it."""
+
+
+def _fields(of: type[State[Any]]) -> tuple[str, ...]:
+    """The fields of a state, but for those that only keep an event it came from."""
+    events = {event.__name__ for event in EVENTS.values()} | {"None"}
+    return tuple(
+        field.name
+        for field in fields(of)  # type: ignore[arg-type]
+        if not {kind.strip() for kind in str(field.type).split("|")} <= events
+    )
+
+
+FIELDS = {of: _fields(of) for of in AGGREGATES}
 
 
 class ReplayError(Exception):
@@ -184,7 +196,7 @@ def record(said: Mapping[str, Any], state: State[Any]) -> dict[str, Any]:
 
     Custom fields and the like are taken apart: `custom.total_visits`.
     """
-    held = {name: getattr(state, name) for name in _fields(type(state))}
+    held = {name: getattr(state, name) for name in FIELDS[type(state)]}
     flat: dict[str, Any] = {}
     for name, value in (dict(said) | held).items():
         if name not in held and (name.startswith(TRANSITIONAL) or hasattr(state, name)):
@@ -195,14 +207,3 @@ def record(said: Mapping[str, Any], state: State[Any]) -> dict[str, Any]:
         else:
             flat[name] = value
     return flat
-
-
-@cache
-def _fields(of: type[State[Any]]) -> tuple[str, ...]:
-    """The fields of a state, but for those that only keep an event it came from."""
-    events = {event.__name__ for event in EVENTS.values()} | {"None"}
-    return tuple(
-        field.name
-        for field in fields(of)  # type: ignore[arg-type]
-        if not {kind.strip() for kind in str(field.type).split("|")} <= events
-    )

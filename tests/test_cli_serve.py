@@ -63,6 +63,32 @@ def first_key(process: subprocess.Popen[str]) -> str:
     return line.split()[-1]
 
 
+def learners_start_again(server: int) -> None:
+    """Kill the process of the learners, and wait for the next."""
+    (learners,) = (pid for pid in children(server) if "learning" in command_of(pid))
+    os.kill(learners, signal.SIGKILL)
+    assert gone(learners)
+    deadline = time.monotonic() + 30
+    while not any("learning" in command_of(pid) for pid in children(server)):
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+
+
+def drains(process: subprocess.Popen[str], live: Live) -> None:
+    """End the server while it is asked: the answer is given, then all is gone."""
+    started = children(process.pid)
+    assert len(started) == 2
+    replies: list[httpx.Response] = []
+    asking = threading.Thread(target=lambda: replies.append(slow_question(live)))
+    asking.start()
+    time.sleep(0.5)
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(30) == 0
+    asking.join()
+    assert replies[0].is_success
+    assert all(gone(pid) for pid in started)
+
+
 def test_a_server_lives_drains_and_dies_whole(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     data = tmp_path / "data"
     with served(data) as (process, live):
@@ -76,23 +102,8 @@ def test_a_server_lives_drains_and_dies_whole(tmp_path: Path, capsys: pytest.Cap
         assert main(["serve", "--data", str(data), "--port", "0"]) == 3
         assert "is served already, at http://127.0.0.1" in capsys.readouterr().err
 
-        (learners,) = (pid for pid in children(process.pid) if "learning" in command_of(pid))
-        os.kill(learners, signal.SIGKILL)
-        assert gone(learners)
-        while not any("learning" in command_of(pid) for pid in children(process.pid)):
-            time.sleep(0.1)
-
-        started = children(process.pid)
-        assert len(started) == 2
-        replies: list[httpx.Response] = []
-        asking = threading.Thread(target=lambda: replies.append(slow_question(live)))
-        asking.start()
-        time.sleep(0.5)
-        process.send_signal(signal.SIGTERM)
-        assert process.wait(30) == 0
-        asking.join()
-        assert replies[0].is_success
-        assert all(gone(pid) for pid in started)
+        learners_start_again(process.pid)
+        drains(process, live)
         assert not (data / "serve.json").exists()
 
     with served(data) as (process, live):
