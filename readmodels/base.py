@@ -17,7 +17,7 @@ from readmodels.answer import frame
 from readmodels.digest import digest, fingerprints
 from readmodels.guard import check
 from readmodels.schema import Table, quoted, text
-from readmodels.views import POSITION_AT, CustomField, View, view_of
+from readmodels.views import MOMENT_OF, POSITION_AT, CustomField, View, view_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -79,6 +79,8 @@ class Database:
         """Make views and macros for the tables stored in one of the files, and the reports."""
         catalog = catalog or self.catalog
         self._tables[catalog] = list(tables)
+        with self.connection() as connection:
+            connection.execute(MOMENT_OF.format(catalog=quoted(catalog)))
         self.refresh()
         if catalog == self.catalog:
             with self.connection() as connection:

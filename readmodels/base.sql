@@ -4,7 +4,7 @@
 -- What is still going on lasts until then; no report looks at a clock.
 CREATE OR REPLACE MACRO moment(as_of := NULL, known_at := NULL) AS (
   coalesce(
-    as_of::TIMESTAMPTZ,
+    moment_of(as_of),
     getvariable('as_of')::TIMESTAMPTZ,
     (SELECT max(occurred_at) FROM event_at(NULL, known_at))
   )
@@ -12,7 +12,7 @@ CREATE OR REPLACE MACRO moment(as_of := NULL, known_at := NULL) AS (
 
 -- Whether what holds from a time on holds at the moment a report is asked for.
 CREATE OR REPLACE MACRO has_begun(since, as_of := NULL) AS
-  coalesce(since <= coalesce(as_of::TIMESTAMPTZ, getvariable('as_of')::TIMESTAMPTZ), true);
+  coalesce(since <= coalesce(moment_of(as_of), getvariable('as_of')::TIMESTAMPTZ), true);
 
 -- Hours between two times.
 CREATE OR REPLACE MACRO hours_between(since, until) AS

@@ -43,7 +43,7 @@ CREATE OR REPLACE MACRO pipeline_movements(
       old.expected_close AS old_expected_close
     FROM deal_history AS new
     LEFT JOIN deal_history AS old ON old.id = new.id AND old.position_to = new.position
-    WHERE (since IS NULL OR new.valid_from > since::TIMESTAMPTZ)
+    WHERE (since IS NULL OR new.valid_from > moment_of(since))
       AND has_begun(new.valid_from, as_of)
       AND (known_at IS NULL OR new.position <= known_at::BIGINT)
   ), moved AS (

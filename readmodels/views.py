@@ -22,13 +22,20 @@ TYPES = {"text": "VARCHAR", "integer": "BIGINT", "number": "DOUBLE", "boolean": 
 ASKED = "getvariable('as_of')::TIMESTAMPTZ", "getvariable('known_at')::BIGINT"
 """The moment a connection asks about: NULL, unless it was set there."""
 
-GIVEN = f"coalesce(as_of::TIMESTAMPTZ, {ASKED[0]})", f"coalesce(known_at::BIGINT, {ASKED[1]})"
+GIVEN = f"coalesce(moment_of(as_of), {ASKED[0]})", f"coalesce(known_at::BIGINT, {ASKED[1]})"
 """The moment a macro is asked about: what it is given, else that of the connection."""
+
+MOMENT_OF = """
+CREATE OR REPLACE MACRO {catalog}.main.moment_of(said) AS (
+  CASE WHEN regexp_full_match(said::VARCHAR, '[0-9]{{4}}-[0-9]{{2}}-[0-9]{{2}}')
+    THEN try_cast(said AS DATE)::TIMESTAMPTZ + INTERVAL 1 DAY - INTERVAL 1 MICROSECOND
+    ELSE said::TIMESTAMPTZ END)"""
+"""A time as readers say it: a bare date is the end of that day."""
 
 POSITION_AT = """
 CREATE OR REPLACE MACRO {catalog}.main.position_at(moment) AS (
   SELECT coalesce(max(position), 0) FROM {catalog}.stored.event
-  WHERE recorded_at <= moment::TIMESTAMPTZ)"""
+  WHERE recorded_at <= {catalog}.main.moment_of(moment))"""
 
 
 @dataclass(frozen=True, slots=True)

@@ -169,3 +169,16 @@ def test_an_answer_takes_no_longer_than_a_blink(query: Query):
             reports().ask(query.name, *key, at=at)
             took.append((time.process_time() - began) * 1000)
         assert min(took) < MILLISECONDS_MAX
+
+
+def test_a_bare_date_is_the_end_of_that_day():
+    database = reports().database
+    counted = "SELECT count(*) FROM deal_at(as_of := $moment)"
+    days = database.query(
+        "SELECT opened_at::DATE AS day FROM deal GROUP BY day HAVING count(*) > 1 ORDER BY day"
+    ).to_series()
+    for day in days[:: len(days) // 5]:
+        whole = database.query(counted, {"moment": f"{day}T23:59:59.999999Z"}).item()
+        assert database.query(counted, {"moment": str(day)}).item() == whole
+        assert database.query(counted, {"moment": day}).item() == whole
+        assert database.query(counted, {"moment": f"{day}T00:00:00Z"}).item() < whole
