@@ -15,9 +15,9 @@ from api.app import Server
 from api.node import Node
 from cli import show
 from cli.background import Learners, Ticker, first_key
-from cli.logs import configure
 from cli.options import DEFAULT_DATA, DEFAULT_ZONE, Data, DatabaseUrl, Zone, examples
 from cli.session import AlreadyServed, Live, SessionError, embedded, lock, reachable
+from eventstore.logs import configure
 
 if TYPE_CHECKING:
     from pathlib import Path

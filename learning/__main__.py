@@ -8,6 +8,7 @@ import signal
 import threading
 from pathlib import Path
 
+from eventstore.logs import configure
 from eventstore.workspace import Workspace
 from learning import LEARNERS
 from learning.follower import follow
@@ -21,6 +22,7 @@ def main() -> None:
     parser.add_argument("--database-url", default=url, required=not url, help="its PostgreSQL")
     parser.add_argument("--workspace", default="default", help="its name")
     given = parser.parse_args()
+    configure()
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())

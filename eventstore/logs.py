@@ -1,4 +1,4 @@
-"""What a server says while it runs: one line per happening, on standard error."""
+"""What a process says while it runs: one line per happening, on standard error."""
 
 from __future__ import annotations
 
