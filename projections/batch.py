@@ -6,18 +6,18 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import polars as pl
-import pyarrow as pa
 
 from projections.fold import AT
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    import pyarrow as pa
+
     from domain.base import Event
     from projections.decode import Decoder
 
 ROW = f"{AT}row"
-POSITION = pl.col("position")
 POISON = {
     "position": pl.Int64(),
     "stream_id": pl.String(),
@@ -52,7 +52,7 @@ class Batch:
             for event, frame in decoded.frames.items()
         }
         faulty = events[decoded.faults["row"]]
-        faults = faulty.select(POSITION, pl.col("id").alias("stream_id"), "type")
+        faults = faulty.select("position", pl.col("id").alias("stream_id"), "type")
         return cls(events, frames, faults.with_columns(decoded.faults["error"]))
 
     @property
@@ -76,7 +76,7 @@ class Batch:
         later = pl.col(f"{AT}position") > position
         frames = {event: frame.filter(later) for event, frame in self.frames.items()}
         return Batch(
-            self.events.filter(POSITION > position),
+            self.events.filter(pl.col("position") > position),
             {event: frame for event, frame in frames.items() if not frame.is_empty()},
-            self.faults.filter(POSITION > position),
+            self.faults.filter(pl.col("position") > position),
         )

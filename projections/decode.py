@@ -48,7 +48,7 @@ class Decoder:
     def another(self) -> Decoder:
         """A decoder like this one, for another thread."""
         twin = copy(self)
-        twin._duckdb = self._duckdb.cursor()
+        twin._duckdb = self._duckdb.cursor()  # noqa: SLF001 - its own twin
         return twin
 
     def decode(self, batch: pa.Table) -> Decoded:
@@ -81,9 +81,10 @@ class Decoder:
         self._duckdb.unregister("raw")
         shapes, whole = frame["_kinds"], frame["_fits"]
         columns = frame.drop("_kinds", "_fits").rename({"_row": "row"})
-        schema = {"row": pl.UInt32(), **{n: _held(field).polars for n, field in fields.items()}}
+        held = {name: _held(field).polars for name, field in fields.items()}
+        schema = pl.Schema({"row": pl.UInt32(), **held})
         if columns.schema != schema:
-            columns = columns.cast(dict(schema))
+            columns = columns.cast(schema)
         misshapen = [shape for shape in shapes.unique() if not _fitting(shape, fields)]
         if not misshapen and whole.all():
             return columns, NO_FAULTS
@@ -119,7 +120,8 @@ def _decoding(fields: Mapping[str, FieldType]) -> str:
     fits = " AND ".join(["v IS NOT NULL", f"fields = {len(fields)}", *exact])
     return f"""
         WITH parsed AS MATERIALIZED (
-          SELECT _row, TRY(len(json_keys(t))) AS fields, array_to_string(TRY(json_type(t, [{paths}])), ',') AS _kinds,
+          SELECT _row, TRY(len(json_keys(t))) AS fields,
+            array_to_string(TRY(json_type(t, [{paths}])), ',') AS _kinds,
             {values if fields else "{'none': 0}"} AS v
           FROM (SELECT _row, TRY(decode(_data)) AS t FROM raw)
         )
@@ -142,9 +144,13 @@ def _exact(value: str, sql: str) -> str:
 def _fitting(shape: str | None, fields: Mapping[str, FieldType]) -> bool:
     """Whether a document of this shape, the kinds of its values, is an event of these fields."""
     whole, *kinds = (shape or "").split(",")
-    return whole == "OBJECT" and len(kinds) == len(fields) and all(
-        kind in _held(field).json or (field.nullable and kind == "NULL")
-        for kind, field in zip(kinds, fields.values(), strict=True)
+    return (
+        whole == "OBJECT"
+        and len(kinds) == len(fields)
+        and all(
+            kind in _held(field).json or (field.nullable and kind == "NULL")
+            for kind, field in zip(kinds, fields.values(), strict=True)
+        )
     )
 
 

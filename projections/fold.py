@@ -14,7 +14,8 @@ from uuid import UUID
 import numpy as np
 import polars as pl
 
-from projections.base import Shape, Source
+from projections.shape import Shape
+from projections.sources import Source
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -7,26 +7,26 @@ import itertools
 import threading
 import time
 from concurrent.futures import Future
+from dataclasses import asdict
 from typing import TYPE_CHECKING
 
+import pyarrow as pa
 import structlog
+
+from projections.catch_up import ReadArrow, catch_up
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    import pyarrow as pa
-
     from projections.tables import Tables
-
-BATCH_ROWS = 50_000
-CARRIED_ROWS = 1_000_000
-"""How many events may wait for one commit while catching up; what a crash then costs to redo."""
 
 IDLE_SECONDS = 5.0
 """After so long without events the files are brought up to date with their write-ahead logs."""
 
 WAIT_SECONDS = 0.5
 RETRY_SECONDS = 2.0
+
+NOTHING = pa.table({"position": pa.array([], pa.int64())})
 
 log = structlog.get_logger()
 
@@ -45,7 +45,7 @@ class Follower:
     def __init__(
         self,
         tables: Tables,
-        read_arrow: Callable[[int, int], pa.Table],
+        read_arrow: ReadArrow,
         wait: Callable[[int, float], bool],
     ) -> None:
         self.tables = tables
@@ -57,7 +57,6 @@ class Follower:
         self._waiting: list[tuple[int, int, Future[int]]] = []
         self._numbers = itertools.count()
         self._ended = False
-        self._settled, self._carried = True, 0
         self._checkpointed, self._quiet_since = False, time.monotonic()
 
     @property
@@ -105,61 +104,49 @@ class Follower:
     def _run(self) -> None:
         try:
             while not self._stopping.is_set():
-                batch = self._next()
-                if batch is not None and len(batch):
-                    self._apply(batch)
-                elif self._settled:
-                    self._idle()
+                if self._awaited():
+                    self._catch_up()
                 else:
-                    self._settle()
-            self._settle()
-        except Exception as error:  # noqa: BLE001 - kept, logged, and told to all who wait
+                    self._idle()
+            self.tables.settle(fully=True)
+        except Exception as error:
             self.error = error
             log.exception("follower.crashed", position=self.position)
         finally:
             self._tell(ended=True)
 
-    def _next(self) -> pa.Table | None:
-        """What is new in the log; nothing if it cannot be read just now, or stays quiet."""
-        after = self.tables.taken
+    def _awaited(self) -> bool:
+        """Whether there is something new; the log is asked again later if it does not answer."""
         try:
-            if self._settled and not self._wait(after, WAIT_SECONDS):
-                return None
-            batch = self._read(after, BATCH_ROWS)
-        except Exception as error:  # noqa: BLE001 - the log may be away; it will be asked again
-            if self.error is None:
-                log.warning("follower.log_unreadable", after=after, error=str(error))
-            self.error = error
-            self._stopping.wait(RETRY_SECONDS)
-            return None
+            return self._wait(self.tables.taken, WAIT_SECONDS)
+        except Exception as error:  # noqa: BLE001 - the log may be away for a while
+            self._unreadable(error)
+            return False
+
+    def _catch_up(self) -> None:
+        for taken in catch_up(self.tables, self._next):
+            log.info("follower.batch", **asdict(taken), poisoned=self.poisoned)
+            if taken.settled:
+                self._checkpointed, self._quiet_since = False, time.monotonic()
+                self._tell()
+
+    def _next(self, after: int, limit: int) -> pa.Table:
+        """What is new in the log; nothing if it cannot be read, or is to be left."""
+        if self._stopping.is_set():
+            return NOTHING
+        try:
+            table = self._read(after, limit)
+        except Exception as error:  # noqa: BLE001 - the log may be away for a while
+            self._unreadable(error)
+            return NOTHING
         self.error = None
-        return batch
+        return table
 
-    def _apply(self, batch: pa.Table) -> None:
-        began = time.monotonic()
-        self._carried += len(batch)
-        self._settled = len(batch) < BATCH_ROWS or self._carried >= CARRIED_ROWS
-        self.tables.apply(batch, settle=self._settled)
-        log.info(
-            "follower.batch",
-            events=len(batch),
-            position=self.tables.taken,
-            settled=self._settled,
-            poisoned=self.poisoned,
-            seconds=round(time.monotonic() - began, 4),
-        )
-        self._after_settling()
-
-    def _settle(self) -> None:
-        self.tables.settle()
-        self._settled = True
-        self._after_settling()
-
-    def _after_settling(self) -> None:
-        if self._settled:
-            self._carried = 0
-            self._checkpointed, self._quiet_since = False, time.monotonic()
-            self._tell()
+    def _unreadable(self, error: Exception) -> None:
+        if self.error is None:
+            log.warning("follower.log_unreadable", position=self.position, error=str(error))
+        self.error = error
+        self._stopping.wait(RETRY_SECONDS)
 
     def _idle(self) -> None:
         """Nothing to do: a good time to tidy up the files, once."""

@@ -18,24 +18,48 @@ lead = Dimension(
     of=Lead,
     on={
         LeadCaptured: assign(
-            status="open", source=field, campaign_id=field, company=field, title=field,
-            country=field, email_kind=field, has_phone=field, engagements=0,
-            captured_at=envelope.effective_at, custom=field,
-            name=field, email=field, phone=field, custom_personal=field,
+            status="open",
+            source=field,
+            campaign_id=field,
+            company=field,
+            title=field,
+            country=field,
+            email_kind=field,
+            has_phone=field,
+            engagements=0,
+            captured_at=envelope.effective_at,
+            custom=field,
+            name=field,
+            email=field,
+            phone=field,
+            custom_personal=field,
         ),
         LeadAssigned: assign(owner=field),
         LeadEngaged: assign(engagements=field),
         LeadQualified: assign(
-            status="qualified", budget=field, authority=field, need=field, timeline=field,
-            evidence=field, qualified_at=envelope.effective_at,
+            status="qualified",
+            budget=field,
+            authority=field,
+            need=field,
+            timeline=field,
+            evidence=field,
+            qualified_at=envelope.effective_at,
         ),
         LeadDisqualified: assign(status="disqualified", reason=field),
         LeadRecycled: assign(
-            status="open", reason=None, budget=None, authority=None, need=None, timeline=None,
+            status="open",
+            reason=None,
+            budget=None,
+            authority=None,
+            need=None,
+            timeline=None,
             evidence=None,
         ),
         LeadConverted: assign(
-            status="converted", customer_id=field, contact_id=field, deal_id=field,
+            status="converted",
+            customer_id=field,
+            contact_id=field,
+            deal_id=field,
             converted_at=envelope.effective_at,
         ),
         LeadCustomFieldsSet: assign(custom=field, custom_personal=field),
@@ -77,8 +101,11 @@ engagement = FactTable(
     of=lead,
     on={
         LeadEngaged: row(
-            kind=field, engagement_number=field.engagements, lead_owner=state.owner,
-            lead_source=state.source, note=field,
+            kind=field,
+            engagement_number=field.engagements,
+            lead_owner=state.owner,
+            lead_source=state.source,
+            note=field,
         ),
     },
     description="What leads did that shows interest.",
@@ -96,15 +123,22 @@ lead_status_change = FactTable(
     of=lead,
     on={
         LeadCaptured: row(to_status=state.status, lead_owner=state.owner, lead_source=state.source),
-        LeadQualified: row(to_status=state.status, lead_owner=state.owner, lead_source=state.source),
+        LeadQualified: row(
+            to_status=state.status, lead_owner=state.owner, lead_source=state.source
+        ),
         LeadDisqualified: row(
-            to_status=state.status, lead_owner=state.owner, lead_source=state.source, reason=field,
+            to_status=state.status,
+            lead_owner=state.owner,
+            lead_source=state.source,
+            reason=field,
             note=field,
         ),
         LeadRecycled: row(
             to_status=state.status, lead_owner=state.owner, lead_source=state.source, reason=field
         ),
-        LeadConverted: row(to_status=state.status, lead_owner=state.owner, lead_source=state.source),
+        LeadConverted: row(
+            to_status=state.status, lead_owner=state.owner, lead_source=state.source
+        ),
     },
     description="Steps of leads from one status to the next.",
     columns={

@@ -21,7 +21,9 @@ stream = Table(
         Column("aggregate", "VARCHAR", "What the stream is about, such as lead."),
         Column("version", "BIGINT", "Version of the stream: the number of its events."),
         Column("position", "BIGINT", "Position of its last event."),
-        Column("effective_at", "TIMESTAMPTZ", "The latest time at which one of its events happened."),
+        Column(
+            "effective_at", "TIMESTAMPTZ", "The latest time at which one of its events happened."
+        ),
     ),
     "Every stream of the log, as it stands now.",
 )

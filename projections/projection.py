@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from projections.batch import POSITION, Batch
+from projections.batch import Batch
 from projections.fold import assigned, effective, facts, fill
 from projections.log import event as event_table
 from projections.log import poison_event, poison_value
@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from domain.base import Event
-    from projections.base import Shape
     from projections.personal import Opener
+    from projections.shape import Shape
 
 LAG_MAX = 50_000
 """By how many positions a bookmark may lag behind events that have nothing to say to its file."""
@@ -107,13 +107,13 @@ class MainProjection(Projection):
 
     def take(self, batch: Batch) -> None:
         """Write what follows from events, and their envelopes."""
-        self.store.append(event_table.name, batch.events.filter(POSITION > self.position))
+        self.store.append(event_table.name, batch.events.filter(pl.col("position") > self.position))
         super().take(batch)
 
     def dated(self, batch: Batch) -> Batch:
         """The batch with the time from which each event counts; the streams are noted."""
-        known = batch.events.filter(POSITION <= self.position)
-        new = batch.events.filter(POSITION > self.position)
+        known = batch.events.filter(pl.col("position") <= self.position)
+        new = batch.events.filter(pl.col("position") > self.position)
         new = effective(new, self._streams.of(new.select("id").unique()))
         aggregate = pl.col("type").str.extract(r"^([^.]*)").alias("aggregate")
         last = new.unique("id", keep="last", maintain_order=True)

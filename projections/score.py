@@ -34,7 +34,7 @@ score = Dimension(
         "value": "The probability foreseen, 0 to 1.",
         "model_version": "The version of the model that said so.",
         "inputs": "What the model looked at, as one object.",
-        "contributions": "What each input added, in log-odds, as one object; they sum to the logit.",
+        "contributions": "What each input added, in log-odds, as one object; they add up.",
         "cause_position": "Position of the event that was scored, or that told the outcome.",
         "scored_at": "When it was said.",
         "outcome": "What came of it, once known.",
@@ -63,7 +63,7 @@ score_change = FactTable(
         "value": "The probability foreseen, 0 to 1.",
         "model_version": "The version of the model that said so.",
         "inputs": "What the model looked at, as one object.",
-        "contributions": "What each input added, in log-odds, as one object; they sum to the logit.",
+        "contributions": "What each input added, in log-odds, as one object; they add up.",
         "cause_position": "Position of the event that was scored.",
     },
 )

@@ -9,7 +9,7 @@ import polars as pl
 
 from projections.fields import polars_type
 from readmodels.bookmark import Bookmark
-from readmodels.schema import Column, Table, quoted, text
+from readmodels.schema import Table, quoted, text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -43,9 +43,9 @@ class Store:
         """The full name of a stored table."""
         return f"{self._schema}.{quoted(part)}"
 
-    def schema(self, part: str) -> dict[str, pl.DataType]:
+    def schema(self, part: str) -> pl.Schema:
         """The columns of a stored table as Polars has them."""
-        return {column.name: polars_type(column.type) for column in self._columns[part]}
+        return pl.Schema({c.name: polars_type(c.type) for c in self._columns[part]})
 
     def read(self, part: str, clauses: str) -> pl.DataFrame:
         """Rows of a stored table, which the clauses may call `stored`."""
@@ -53,7 +53,7 @@ class Store:
         names = ", ".join(f"stored.{quoted(name)}" for name in schema)
         sql = f"SELECT {names} FROM {self.named(part)} AS stored {clauses}"
         rows = pl.DataFrame(self._connection.execute(sql).to_arrow_table())
-        return rows if rows.schema == schema else rows.cast(dict(schema))
+        return rows if rows.schema == schema else rows.cast(schema)
 
     def find(self, part: str, keys: pl.DataFrame) -> pl.DataFrame:
         """Rows of a stored table by some of its columns."""
@@ -120,7 +120,7 @@ class Store:
 
     @contextmanager
     def _relation(self, name: str, rows: pl.DataFrame) -> Iterator[str]:
-        """Rows as something to select from; to spell out a few is quicker than to hand them over."""
+        """Rows as something to select from; a few are sooner spelled out than handed over."""
         spelled = _spelled(name, rows) if rows.width * len(rows) <= FEW_CELLS else "\0"
         if "\0" not in spelled:
             yield spelled

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
@@ -46,7 +46,8 @@ class Tables:
         facts: Sequence[FactTable] = FACTS,
         events: Mapping[str, type[Event]] = EVENTS,
     ) -> None:
-        shapes = [shape for declared in (*dimensions, *facts) for shape in declared.shapes]
+        declared: list[Dimension | FactTable] = [*dimensions, *facts]
+        shapes = [shape for each in declared for shape in each.shapes]
         plain = [shape for shape in shapes if not shape.table.personal]
         sealed = [shape for shape in shapes if shape.table.personal]
         name = declarations_hash(shapes, EDITION)
@@ -64,7 +65,7 @@ class Tables:
             store = Store(database.connection(), PERSONAL, tables)
             self._projections.append(PersonalProjection(store, sealed, Opener(sealed, unseal)))
             database.show(tables, PERSONAL)
-        self._threads = ThreadPoolExecutor(len(self._projections), thread_name_prefix="tables")
+        self._threads = ThreadPoolExecutor(len(self._projections) + 1, "tables")
         self.position = self.taken
 
     @property
@@ -77,9 +78,9 @@ class Tables:
         """How many events or values could not be read."""
         return sum(projection.poisoned for projection in self._projections)
 
-    def read(self, table: pa.Table) -> Batch:
-        """The first half of `apply`, which asks and changes nothing: any thread may do it."""
-        return Batch.read(table, self._decoder.another())
+    def read(self, table: pa.Table) -> Future[Batch]:
+        """The first half of `apply`, which changes nothing: it may run ahead of another batch."""
+        return self._threads.submit(Batch.read, table, self._decoder.another())
 
     def apply(self, batch: pa.Table | Batch, *, settle: bool = True) -> None:
         """Take the events of a batch that are new here.

@@ -53,9 +53,7 @@ ticket = Dimension(
         TicketSolved: assign(
             status=field.to_status, solved_at=envelope.effective_at, resolution=field
         ),
-        TicketReopened: assign(
-            status=field.to_status, solved_at=None, reopenings=field
-        ),
+        TicketReopened: assign(status=field.to_status, solved_at=None, reopenings=field),
         TicketClosed: assign(status=field.to_status, closed_at=envelope.effective_at),
         TicketPriorityChanged: assign(priority=field),
         TicketCategorized: assign(category=field),

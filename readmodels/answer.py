@@ -16,8 +16,9 @@ DAYS_A_MONTH = 30
 
 
 def frame(answered: DuckDBPyConnection) -> pl.DataFrame:
-    """An answer as a frame: repeated names numbered, sums of whole numbers whole, intervals as
-    durations.
+    """An answer as a frame.
+
+    Repeated names are numbered, sums of whole numbers whole, intervals durations.
     """
     table: pa.Table = answered.to_arrow_table()
     names: list[str] = []

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import duckdb
-import polars as pl
 
 from readmodels.answer import frame
 from readmodels.digest import digest, fingerprints
@@ -22,6 +21,7 @@ from readmodels.views import MOMENT_OF, POSITION_AT, CustomField, View, view_of
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    import polars as pl
     from duckdb import DuckDBPyConnection
 
 PERSONAL = "personal"

@@ -58,4 +58,4 @@ def _leaves(nodes: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
 def _catalog(table: str) -> str:
     """The first part of a name such as `"tables-1".stored.lead_current`."""
     quoted = re.match(r'"((?:[^"]|"")*)"\.', table)
-    return quoted[1].replace('""', '"') if quoted else table.split(".")[0]
+    return quoted[1].replace('""', '"') if quoted else table.split(".", 1)[0]

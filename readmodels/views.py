@@ -115,8 +115,9 @@ def _happened(rows: str, as_of: str, known_at: str) -> str:
 def _begun(rows: str, as_of: str, known_at: str) -> str:
     """Versions that had begun and were known, ended only if that was known too."""
     ended = f"CASE WHEN {known_at} IS NULL OR position_to <= {known_at} THEN"
+    ends = ", ".join(f"{ended} {column.name} END AS {column.name}" for column in END)
     return (
-        f"SELECT * REPLACE ({ended} valid_to END AS valid_to, {ended} position_to END AS position_to) "
+        f"SELECT * REPLACE ({ends}) "
         f"FROM ({rows}) WHERE ({as_of} IS NULL OR valid_from <= {as_of}) "
         f"AND ({known_at} IS NULL OR position <= {known_at})"
     )

@@ -19,7 +19,9 @@ if TYPE_CHECKING:
 
     from domain.base import Event
     from eventstore.envelope import RecordedEvent
-    from projections.base import Dimension, FactTable, Shape, Source
+    from projections.base import Dimension, FactTable
+    from projections.shape import Shape
+    from projections.sources import Source
 
 Row = dict[str, Any]
 
@@ -96,7 +98,9 @@ class Told:
                 return source.value
 
 
-def tell(log: Sequence[RecordedEvent], *declarations: Dimension | FactTable) -> dict[str, list[Row]]:
+def tell(
+    log: Sequence[RecordedEvent], *declarations: Dimension | FactTable
+) -> dict[str, list[Row]]:
     """The rows of every declaration; dimensions have to stand before their fact tables."""
     told = [Told(declaration) for declaration in declarations]
     for event in dated(log):

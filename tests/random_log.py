@@ -50,7 +50,18 @@ SCHEMA = pa.schema(
 AGAIN = (Clock, CustomFields, Score)
 """Aggregates whose first event is not one that happens once."""
 
-WORDS = ["Ann", "Bo O'Neil", "Müller & Söhne", 'say "hi"', "雪", "a\\b", "x,y", " pad", "{}", "null"]
+WORDS = [
+    "Ann",
+    "Bo O'Neil",
+    "Müller & Söhne",
+    'say "hi"',
+    "雪",
+    "a\\b",
+    "x,y",
+    " pad",
+    "{}",
+    "null",
+]
 PATTERNS = {
     r"^[A-Z]{2}$": ["DE", "GB", "IN"],
     r"^[A-Z]{3}$": ["EUR", "USD"],
