@@ -11,8 +11,6 @@ CODES: dict[str, int] = {
     "domain.base.Refusal": NO,
     "replay.base.ReplayError": NO,
     "cli.tables.Refused": NO,
-    "duckdb.Error": NO,
-    "readmodels.guard.NotAllowed": NO,
     "cli.session.SessionError": NOT_NOW,
     "eventstore.errors.EventStoreError": NOT_NOW,
     "eventstore.keys.MasterKeyLost": NOT_NOW,
@@ -20,7 +18,7 @@ CODES: dict[str, int] = {
     "eventstore.schema.SchemaTooNew": NOT_NOW,
     "eventsourcing.persistence.PersistenceError": NOT_NOW,
     "psycopg.OperationalError": NOT_NOW,
-    "readmodels.base.QueryTimeout": NOT_NOW,
+    "duckdb.IOException": NOT_NOW,
     "builtins.PermissionError": NOT_NOW,
 }
 """Expected failures by name: what was not imported was not raised either."""

@@ -8,10 +8,13 @@ from contextlib import closing, contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Protocol
 
+import duckdb
 import httpx
 import polars as pl
 
 from cli.session import SessionError
+from readmodels.base import QueryTimeout
+from readmodels.guard import NotAllowed
 from replay.rebuild import Rebuilt, build, rebuild
 from replay.tables import Here, Kept, Progress, Standing, catch_up, open_tables, unseen
 
@@ -47,13 +50,16 @@ class Mine(Here):
 
     def sql(self, sql: str, within: Bounds) -> pl.DataFrame:
         """See `Asked`."""
-        return self.database.sql_as_of(
-            sql,
-            as_of=within.as_of,
-            known_at=within.known_at,
-            personal=self.database.has_personal,
-            seconds=SECONDS_MAX,
-        )
+        try:
+            return self.database.sql_as_of(
+                sql,
+                as_of=within.as_of,
+                known_at=within.known_at,
+                personal=self.database.has_personal,
+                seconds=SECONDS_MAX,
+            )
+        except (duckdb.Error, NotAllowed, QueryTimeout) as error:
+            raise Refused(str(error)) from None
 
 
 class Theirs:
