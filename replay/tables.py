@@ -12,10 +12,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
-import polars as pl
-
 from eventstore.envelope import uuid7
 from projections import DIMENSIONS, FACTS
+from projections.catch_up import catch_up as follow
 from projections.log import event, poison_event, poison_value, stream
 from projections.tables import Tables
 from readmodels.answer import frame
@@ -28,15 +27,12 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
+    import polars as pl
     from duckdb import DuckDBPyConnection
 
     from eventstore.log import Log
     from eventstore.workspace import Workspace
     from readmodels.base import Database
-
-BATCH_ROWS = 50_000
-SETTLE_ROWS = 1_000_000
-"""How many events wait for one commit while catching up."""
 
 MAIN = "tables"
 """The name by which the file without personal columns is told of; the other is `personal`."""
@@ -100,18 +96,8 @@ def open_tables(workspace: Workspace, folder: Path | None = None) -> Tables:
 
 def catch_up(tables: Tables, log: Log, until: int, progress: Progress = unseen) -> None:
     """Follow the log up to a position."""
-    waiting = 0
-    while tables.taken < until:
-        batch = log.read_arrow(tables.taken, BATCH_ROWS)
-        positions = pl.Series(batch.column("position"))
-        batch = batch.slice(0, int((positions <= until).sum()))
-        if not len(batch):
-            break
-        waiting += len(batch)
-        tables.apply(batch, settle=waiting >= SETTLE_ROWS)
-        waiting %= SETTLE_ROWS
-        progress(tables.taken)
-    tables.settle()
+    for taken in follow(tables, log.read_arrow, until):
+        progress(taken.position)
 
 
 def tables_in(file: str) -> list[Table]:
