@@ -1,0 +1,84 @@
+"""What is killed: a server process, and the PostgreSQL behind it."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Self
+
+if TYPE_CHECKING:
+    import random
+
+    from eventstore.postgres import EmbeddedPostgres
+
+ROOT = Path(__file__).parent.parent.parent
+
+
+class ServerProcess:
+    """A server in a process of its own; `address` changes with every start."""
+
+    def __init__(self, directory: Path, database_url: str) -> None:
+        self._command = [
+            *(sys.executable, "-m", "tests.serving_process", str(directory), database_url)
+        ]
+        self._process: subprocess.Popen[str] | None = None
+        self.address = ""
+
+    def start(self) -> Self:
+        """Start it, and wait until it listens."""
+        env = os.environ | {"PYTHONPATH": str(ROOT)}
+        self._process = subprocess.Popen(
+            self._command, stdout=subprocess.PIPE, text=True, cwd=ROOT, env=env
+        )
+        assert self._process.stdout is not None
+        self.address = f"http://127.0.0.1:{int(self._process.stdout.readline())}"
+        return self
+
+    def kill(self) -> None:
+        """End it on the spot."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.communicate()
+
+    def __enter__(self) -> Self:
+        return self.start()
+
+    def __exit__(self, *_: object) -> None:
+        self.kill()
+
+
+def kill_server(server: ServerProcess, _: EmbeddedPostgres, chance: random.Random) -> None:
+    """Kill the server, and start it again a little later."""
+    server.kill()
+    time.sleep(chance.uniform(0, 0.5))
+    server.start()
+
+
+def kill_postgres(_: ServerProcess, postgres: EmbeddedPostgres, chance: random.Random) -> None:
+    """Kill PostgreSQL's first process, and start it again a little later."""
+    os.kill(first_process(postgres), signal.SIGKILL)
+    while postgres.owned:
+        time.sleep(0.01)
+    time.sleep(chance.uniform(0, 1))
+    postgres.start()
+
+
+def kill_backend(_: ServerProcess, postgres: EmbeddedPostgres, chance: random.Random) -> None:
+    """Kill one of PostgreSQL's other processes, after which it starts anew by itself."""
+    children = Path(f"/proc/{first_process(postgres)}/task").glob("*/children")
+    pids = sorted(int(pid) for listed in children for pid in listed.read_text().split())
+    with suppress(ProcessLookupError):
+        os.kill(chance.choice(pids), signal.SIGKILL)
+
+
+def first_process(postgres: EmbeddedPostgres) -> int:
+    """The process all others of a PostgreSQL descend from."""
+    return int((postgres.cluster / "postmaster.pid").read_text().split()[0])
+
+
+KILLINGS = (kill_server, kill_postgres, kill_backend)
