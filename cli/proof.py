@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.markup import escape
-from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
 
 from cli import show
+from cli.bar import bar, reached
 from cli.options import DEFAULT_DATA, AsJson, Data, DatabaseUrl, examples
 from cli.session import session
 from cli.tables import rebuilt, tables
@@ -32,7 +32,7 @@ def rebuild(
     """Make the tables anew from the log, beside the old ones, and put them in their place."""
     with (
         session(data, database_url, "rebuild", show.say) as opened,
-        bar("Rebuilding", opened.workspace.log) as progress,
+        shown("Rebuilding", opened.workspace.log) as progress,
     ):
         done = rebuilt(opened, progress)
     if json:
@@ -62,7 +62,7 @@ def verify(
     with (
         session(data, database_url, "verify", show.say) as opened,
         tables(opened, current=False) as kept,
-        bar("Rebuilding in an empty directory", opened.workspace.log) as progress,
+        shown("Rebuilding in an empty directory", opened.workspace.log) as progress,
     ):
         verdict = compared(opened.workspace, kept, models=models, progress=progress)
     if json:
@@ -92,13 +92,8 @@ def _show(verdict: Verdict) -> None:
 
 
 @contextmanager
-def bar(title: str, log: Log) -> Iterator[Told]:
-    """How far a rebuild has come, for who watches."""
-    columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn())
-    console, total = show.console(stderr=True), log.last_position()
-    unwatched = not console.is_terminal
-    with Progress(
-        *columns, TimeElapsedColumn(), console=console, transient=True, disable=unwatched
-    ) as progress:
-        task = progress.add_task(title, total=total or 1)
-        yield lambda position: progress.update(task, completed=position)
+def shown(text: str, log: Log) -> Iterator[Told]:
+    """How far the log was followed, for whoever watches."""
+    with bar(show.console(stderr=True), text) as advance:
+        advance(0, log.last_position())
+        yield reached(advance)
