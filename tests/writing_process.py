@@ -14,7 +14,7 @@ from uuid import UUID, uuid5
 
 from commands.base import handle
 from commands.conversion import ConvertLead
-from commands.lead import CaptureLead, EngageLead
+from commands.lead import CaptureLead, DisqualifyLead, EngageLead, RecycleLead
 from eventstore.envelope import uuid7
 from eventstore.workspace import Workspace
 from eventstore.writer import Context, Writer
@@ -31,6 +31,9 @@ def main() -> None:
             capture(writer, int(rest[0]), UUID(rest[1]))
             return
         lead = UUID(rest[0])
+        if what == "obey":
+            obey(writer, lead)
+            return
         command = ConvertLead() if what == "convert" else EngageLead(kind="call")
         asked = [handle(writer, command, lead, _ask()) for _ in range(int(rest[1]))]
         wait(asked)
@@ -47,6 +50,17 @@ def capture(writer: Writer, count: int, seed: UUID) -> None:
         ]
         for answer in asked:
             print(answer.result().id, flush=True)  # noqa: T201
+
+
+def obey(writer: Writer, lead: UUID) -> None:
+    verbs: dict[str, type[DisqualifyLead | RecycleLead]] = {
+        "disqualify": DisqualifyLead,
+        "recycle": RecycleLead,
+    }
+    for line in sys.stdin:
+        verb, reason = line.split()
+        command = verbs[verb].model_validate({"reason": reason})
+        print(handle(writer, command, lead, _ask()).result().events, flush=True)  # noqa: T201
 
 
 def _ask() -> Context:
