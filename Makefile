@@ -9,7 +9,7 @@ export UV_SYSTEM_CERTS ?= \
 	$(if $(wildcard /etc/ssl/certs/*.crt /etc/ssl/certs/*.pem /etc/pki/tls/certs/*.crt),true,false)
 unexport VIRTUAL_ENV
 
-.PHONY: help setup demo test check format bench
+.PHONY: help setup demo test check format bench chaos
 
 help:
 	@echo "make demo     two years of a small company, and a guided tour through them"
@@ -17,6 +17,7 @@ help:
 	@echo "make check    format, lint, types, imports, tests: what has to pass before a merge"
 	@echo "make format   format the code and mend what ruff can mend"
 	@echo "make bench    the figures of the README, measured on this machine"
+	@echo "make chaos    hundreds of kills, cuts and other faults: CHAOS_KILLS=200 CHAOS_SEED=…"
 	@echo "make setup    only what all of these do first: .venv with locked dependencies"
 
 setup: .venv/.ready
@@ -49,3 +50,8 @@ format: setup
 
 bench: setup
 	@$(BIN)/python -m benchmarks
+
+chaos: setup
+	@export CHAOS_KILLS=$${CHAOS_KILLS:-200} CHAOS_SEED=$${CHAOS_SEED:-$$(date +%s)}; \
+	echo "make chaos CHAOS_KILLS=$$CHAOS_KILLS CHAOS_SEED=$$CHAOS_SEED"; \
+	$(BIN)/pytest tests/chaos --durations=10

@@ -47,11 +47,11 @@ class Overloaded(EventStoreError):
 
 
 class OutcomeUnknown(EventStoreError):
-    """The database went away in mid-commit: ask again with the same idempotency key."""
+    """The database went away in mid-commit: ask again with the same key, or look first."""
 
 
 class Unavailable(EventStoreError):
-    """The database cannot be reached; nothing was done."""
+    """The database cannot be reached; nothing was done. Ask again in a moment."""
 
 
 class StorageFull(EventStoreError):

@@ -19,7 +19,13 @@ from eventsourcing.persistence import IntegrityError
 
 from domain.base import fold
 from eventstore.batch import Batch, FarBehind
-from eventstore.errors import OutcomeUnknown, Overloaded, StorageFull, Unavailable
+from eventstore.errors import (
+    EventStoreError,
+    OutcomeUnknown,
+    Overloaded,
+    StorageFull,
+    Unavailable,
+)
 from eventstore.intent import Context, IdempotencyKey, Intent, Outcome, Receipt
 from eventstore.states import Held, States
 
@@ -173,12 +179,13 @@ class Writer:
         """Wait a moment for the database to come back, or raise what is known of the outcome."""
         self.states.clear()  # it may come back as a copy that lacks the newest events
         if is_full(error) and not sent:
-            raise StorageFull(f"{StorageFull.__doc__} PostgreSQL says: {error}") from error
+            raise StorageFull(said(StorageFull, error)) from error
         now = time.monotonic()
         if self._away_since is None:
             self._away_since = now
         if now - self._away_since > RECONNECT_SECONDS:
-            raise (OutcomeUnknown if sent else Unavailable)(str(error)) from error
+            kind = OutcomeUnknown if sent else Unavailable
+            raise kind(said(kind, error)) from error
         time.sleep(0.1)
 
     def _sweep_replies(self, turn: Transaction) -> None:
@@ -194,6 +201,11 @@ class Writer:
                 intent.done.set_result(outcome)
             else:
                 intent.done.set_exception(outcome)
+
+
+def said(kind: type[EventStoreError], error: Exception) -> str:
+    """What to do about an error, and what the database says of it."""
+    return f"{kind.__doc__} It said: {error}"
 
 
 def is_full(error: BaseException | None) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 from collections import Counter
 from concurrent.futures import wait
 from contextlib import suppress
@@ -18,6 +17,7 @@ from eventstore.envelope import uuid7
 from eventstore.errors import OutcomeUnknown, Unavailable
 from eventstore.workspace import Workspace
 from eventstore.writer import Context, IdempotencyKey, Writer
+from tests.chaos.effort import CUTS, chance
 from tests.chaos.line import Line
 
 if TYPE_CHECKING:
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 
     from tests.chaos.line import Cut
 
-SEED = 20_260_131
 ANN = UUID(int=1)
 CAPTURE = CaptureLead(name="Ann Example", source="web")
 PATIENCE_SECONDS = 60
@@ -122,21 +121,22 @@ def test_what_went_in_one_commit_has_one_outcome(line: Line, writer: Writer, whe
     line.mend()
 
 
+@pytest.mark.timeout(120 + 3 * CUTS)
 def test_many_cuts_double_nothing_and_lose_nothing(
     line: Line, writer: Writer, workspace: Workspace
 ):
-    chance = random.Random(SEED)  # noqa: S311 - to be had again by its seed
+    dice = chance("cuts")
     lead = uuid7()
     handle(writer, CAPTURE, lead, ask()).result(PATIENCE_SECONDS)
     told = []
-    for number in range(30):
-        line.cut_next(chance.choice(["before", "after"]))
+    for number in range(CUTS):
+        line.cut_next(dice.choice(["before", "after"]))
         asked = [
             handle(writer, EngageLead(kind="call", note=f"{number} {one}"), lead, ask())
-            for one in range(chance.randint(1, 20))
+            for one in range(dice.randint(1, 20))
         ]
         told += [one.result(PATIENCE_SECONDS).position for one in asked]
-    assert line.cuts == 30
+    assert line.cuts == CUTS
     engaged = workspace.log.read_stream(lead, after_version=1)
     assert [recorded.position for recorded in engaged] == told
     assert max(Counter(recorded.event.note for recorded in engaged).values()) == 1  # type: ignore[attr-defined]
