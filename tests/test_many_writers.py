@@ -169,7 +169,7 @@ def test_no_refusal_comes_from_a_stale_state(workspace: Workspace):
             with pytest.raises(LeadNotOpen):
                 ask(here, qualify, lead)
             assert tell(there, "recycle later") == 1
-            # Seen from the cache it is disqualified: to refuse now would be an answer from the past.
+            # Seen from the cache it is disqualified; to refuse it would be an answer from the past.
             assert ask(here, DisqualifyLead(reason="no_need"), lead).events == 1
             assert tell(there, "recycle again") == 1
 
