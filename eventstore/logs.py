@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from typing import BinaryIO, cast
 
 import orjson
 import structlog
@@ -12,12 +13,14 @@ def configure() -> None:
     """Lines for people on a terminal, JSON for programs elsewhere."""
     renderer: structlog.typing.Processor
     factory: structlog.PrintLoggerFactory | structlog.BytesLoggerFactory
-    if sys.stderr.isatty():
+    # The stream of the process itself: what stands in for it now may be closed later.
+    stderr = sys.__stderr__ or sys.stderr
+    if stderr.isatty():
         renderer = structlog.dev.ConsoleRenderer()
-        factory = structlog.PrintLoggerFactory(sys.stderr)
+        factory = structlog.PrintLoggerFactory(stderr)
     else:
         renderer = structlog.processors.JSONRenderer(serializer=orjson.dumps)
-        factory = structlog.BytesLoggerFactory(sys.stderr.buffer)
+        factory = structlog.BytesLoggerFactory(cast("BinaryIO", stderr.buffer))
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,
