@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -28,6 +29,9 @@ BATCH_EVENTS = 500
 SNAPSHOT_EVENTS = 10_000
 SNAPSHOT_BYTES_PER_EVENT = 500
 """A large training is saved more rarely, so that saving never costs more than learning."""
+
+STEP_SECONDS = 0.2
+"""How often learners that keep up take their turn to write: commands have to wait for it."""
 
 WAIT_SECONDS = 1.0
 RETRY_SECONDS = 2.0
@@ -205,12 +209,15 @@ def catch_up(
 def _follow(workspace: Workspace, followers: Sequence[Follower], stop: Flag) -> None:
     log = workspace.log
     while not stop.is_set():
+        began = time.monotonic()
         busy = [follower.step() for follower in followers]
+        reached = min(follower.position for follower in followers)
         if not any(busy):
             keep_bookmarks(log, followers)
-            reached = min(follower.position for follower in followers)
             while not stop.is_set() and not log.wait(reached, WAIT_SECONDS):
                 pass
+        if log.last_position() - reached < BATCH_EVENTS:
+            stop.wait(began + STEP_SECONDS - time.monotonic())
     keep_bookmarks(log, followers)
     for follower in followers:
         follower.save()

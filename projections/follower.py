@@ -23,6 +23,12 @@ if TYPE_CHECKING:
 IDLE_SECONDS = 5.0
 """After so long without events the files are brought up to date with their write-ahead logs."""
 
+REST_SECONDS_MAX = 0.25
+REST_SHARE = 3.0
+"""A batch costs much the same however few events are in it. After one the follower rests, this many
+times as long as it took but no longer than the maximum, so that what comes meanwhile is taken
+together; when somebody waits for it, it goes on at once."""
+
 WAIT_SECONDS = 0.5
 RETRY_SECONDS = 2.0
 
@@ -57,6 +63,7 @@ class Follower:
         self._waiting: list[tuple[int, int, Future[int]]] = []
         self._numbers = itertools.count()
         self._ended = False
+        self._wanted, self._rested_at = threading.Event(), 0.0
         self._checkpointed, self._quiet_since = False, time.monotonic()
 
     @property
@@ -76,6 +83,7 @@ class Follower:
     def stop(self) -> None:
         """End after the batch under way."""
         self._stopping.set()
+        self._wanted.set()
         if self._thread.is_alive():
             self._thread.join()
 
@@ -89,6 +97,7 @@ class Follower:
                 future.set_exception(FollowerStopped(str(self.error or "stopped")))
             else:
                 heapq.heappush(self._waiting, (position, next(self._numbers), future))
+                self._wanted.set()
         return future
 
     def wait_for(self, position: int, timeout: float) -> bool:
@@ -105,6 +114,7 @@ class Follower:
         try:
             while not self._stopping.is_set():
                 if self._awaited():
+                    self._wanted.wait(self._rested_at - time.monotonic())
                     self._catch_up()
                 else:
                     self._idle()
@@ -124,11 +134,14 @@ class Follower:
             return False
 
     def _catch_up(self) -> None:
+        began = time.monotonic()
         for taken in catch_up(self.tables, self._next):
             log.info("follower.batch", **asdict(taken), poisoned=self.poisoned)
             if taken.settled:
                 self._checkpointed, self._quiet_since = False, time.monotonic()
                 self._tell()
+        now = time.monotonic()
+        self._rested_at = now + min(REST_SECONDS_MAX, REST_SHARE * (now - began))
 
     def _next(self, after: int, limit: int) -> pa.Table:
         """What is new in the log; nothing if it cannot be read, or is to be left."""
@@ -161,6 +174,8 @@ class Follower:
             self._ended = self._ended or ended
             while self._waiting and (ended or self._waiting[0][0] <= self.position):
                 due.append(heapq.heappop(self._waiting)[2])
+            if not self._stopping.is_set() and all(one.done() for *_, one in self._waiting):
+                self._wanted.clear()
         for future in due:
             if not future.set_running_or_notify_cancel():
                 continue
