@@ -67,7 +67,8 @@ class Decoder:
                 raw, failed = _lift(event, stored, raw)
                 faults.append(failed)
             frame, failed = self._typed(event, raw)
-            frames.setdefault(event, []).append(frame)
+            if not frame.is_empty():
+                frames.setdefault(event, []).append(frame)
             faults.append(failed)
         merged = {event: pl.concat(parts) for event, parts in frames.items()}
         return Decoded(merged, pl.concat(faults).sort("row"))

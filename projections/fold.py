@@ -109,7 +109,7 @@ def fill(shape: Shape, carried: pl.DataFrame, new: pl.DataFrame) -> Versions:
         here = np.where(begins | says[events], np.arange(len(rows), dtype=np.uint32), 0)
         # The hot line of the fold: one gather for each column.
         filled.append(pl.col(columns).gather(pl.Series(np.maximum.accumulate(here))))
-    ends = pl.Series(np.append(begins[1:], [True] * bool(len(rows))))
+    ends = pl.Series(np.append(begins[1:], True))
     return Versions(rows.with_columns(filled), ends)
 
 

@@ -35,7 +35,7 @@ class Projection:
 
     def __init__(self, store: Store, shapes: Sequence[Shape]) -> None:
         self.store = store
-        self.position = store.position
+        self.position = self.settled = store.position
         self.poisoned = store.count(self.poison)
         self._dimensions = [shape for shape in shapes if shape.table.kind == "dimension"]
         self._facts = [shape for shape in shapes if shape.table.kind == "fact"]
@@ -88,11 +88,12 @@ class Projection:
         if lag and (self.store.writing or fully or lag > LAG_MAX):
             self.store.move(self.position)
             self.store.commit()
+        self.settled = self.position
 
     def abandon(self) -> None:
         """Back to where the file stood at the last `settle`."""
         self.store.roll_back()
-        self.position = self.store.position
+        self.position = self.settled
         self.poisoned = self.store.count(self.poison)
         for carried in self._carried.values():
             carried.forget()

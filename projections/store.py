@@ -34,7 +34,7 @@ class Store:
         self._bookmark = Bookmark(connection, self._schema)
         self._columns = {name: columns for t in tables for name, columns in t.parts().items()}
         self.writing = False
-        self.position = self._bookmark.position
+        self.position = self._moved = self._bookmark.position
         for part, columns in self._columns.items():
             defined = ", ".join(f"{quoted(c.name)} {c.type}" for c in columns)
             connection.execute(f"CREATE TABLE IF NOT EXISTS {self.named(part)} ({defined})")
@@ -92,12 +92,13 @@ class Store:
         """Move the bookmark, in the transaction of the rows."""
         self._begin()
         self._bookmark.move(position)
+        self._moved = position
 
     def commit(self) -> None:
         """Make what was written visible, all at once."""
         self._connection.commit()
         self.writing = False
-        self.position = self._bookmark.position
+        self.position = self._moved
 
     def roll_back(self) -> None:
         """Undo what was written since the last commit."""

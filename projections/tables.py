@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
@@ -21,7 +21,7 @@ from projections.store import Store
 from readmodels.base import PERSONAL, Database
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
     from domain.base import Event
@@ -102,19 +102,23 @@ class Tables:
 
     def _take(self, batch: Batch) -> None:
         dated = self._main.dated(batch)
-        # Both files at once: DuckDB and Polars work outside the lock of the interpreter.
-        for _ in self._threads.map(lambda projection: projection.take(dated), self._projections):
-            pass
+        self._each(lambda projection: projection.take(dated))
         self._declared |= CustomFieldsDeclared in batch.frames
 
     def settle(self, *, fully: bool = False) -> None:
         """Commit what waits: rows and bookmark, in each file in one transaction."""
-        for _ in self._threads.map(lambda each: each.settle(fully=fully), self._projections):
-            pass
+        self._each(lambda projection: projection.settle(fully=fully))
         if self._declared:
             self.database.refresh()
             self._declared = False
         self.position = self.taken
+
+    def _each(self, do: Callable[[Projection], None]) -> None:
+        """Both files at once: DuckDB and Polars work outside the lock of the interpreter."""
+        doing = [self._threads.submit(do, projection) for projection in self._projections]
+        wait(doing)
+        for done in doing:
+            done.result()
 
     def close(self) -> None:
         """Close the files; what waits is undone."""

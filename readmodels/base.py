@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 import threading
 from collections.abc import Mapping, Sequence
@@ -16,7 +17,7 @@ from readmodels.answer import frame
 from readmodels.digest import digest, fingerprints
 from readmodels.guard import check
 from readmodels.schema import Table, quoted, text
-from readmodels.views import MOMENT_OF, POSITION_AT, CustomField, View, view_of
+from readmodels.views import MOMENT_OF, POSITION_AT, CustomField, view_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -59,7 +60,6 @@ class Database:
         self.has_personal = personal is not None
         self._guard = threading.Lock()
         self._tables: dict[str, list[Table]] = {}
-        self._views: dict[str, View] = {}
         self._root = duckdb.connect(
             str(path),
             config={"autoinstall_known_extensions": False, "autoload_known_extensions": False},
@@ -77,29 +77,22 @@ class Database:
 
     def show(self, tables: Sequence[Table], catalog: str | None = None) -> None:
         """Make views and macros for the tables stored in one of the files, and the reports."""
-        catalog = catalog or self.catalog
-        self._tables[catalog] = list(tables)
-        with self.connection() as connection:
-            connection.execute(MOMENT_OF.format(catalog=quoted(catalog)))
+        self._tables[catalog or self.catalog] = list(tables)
         self.refresh()
-        if catalog == self.catalog:
-            with self.connection() as connection:
-                connection.execute(POSITION_AT.format(catalog=quoted(catalog)))
-                _make_reports(connection, {table.name for table in tables})
 
     def refresh(self) -> None:
-        """Make the views anew that are to look different: custom fields may have been declared."""
+        """Make what is to look different now: custom fields may have been declared."""
         with self.connection() as connection:
             declared = self._custom_fields(connection)
             for catalog, tables in self._tables.items():
-                connection.begin()
+                wanted = {"moment_of": MOMENT_OF.format(catalog=quoted(catalog))}
                 for table in tables:
-                    view = view_of(catalog, table, declared)
-                    if self._views.get(table.name) != view:
-                        for statement in view.statements():
-                            connection.execute(statement)
-                        self._views[table.name] = view
-                connection.commit()
+                    statements = view_of(catalog, table, declared).statements()
+                    wanted[table.name] = ";\n".join(statements)
+                if catalog == self.catalog:
+                    wanted["position_at"] = POSITION_AT.format(catalog=quoted(catalog))
+                    wanted |= _reports({table.name for table in tables})
+                _make(connection, f"{quoted(catalog)}.stored.made", wanted)
 
     def _custom_fields(self, connection: DuckDBPyConnection) -> list[CustomField]:
         if not any(table.name == "custom_field" for table in self._tables[self.catalog]):
@@ -188,12 +181,28 @@ class Database:
             self._root.close()
 
 
-def _make_reports(connection: DuckDBPyConnection, tables: set[str]) -> None:
-    """Make the macros of every file whose tables are all there."""
-    for name in REPORTS:
-        sql = (Path(__file__).parent / f"{name}.sql").read_text()
-        if tables.issuperset(re.findall(r"\b(\w+)_at\(", sql)):
+def _reports(tables: set[str]) -> dict[str, str]:
+    """The macros of every file whose tables are all there."""
+    found = {f"{name}.sql": (Path(__file__).parent / f"{name}.sql").read_text() for name in REPORTS}
+    return {
+        name: sql
+        for name, sql in found.items()
+        if tables.issuperset(re.findall(r"\b(\w+)_at\(", sql))
+    }
+
+
+def _make(connection: DuckDBPyConnection, made: str, wanted: Mapping[str, str]) -> None:
+    """Run the statements that were not run before, or that read otherwise then."""
+    connection.begin()
+    connection.execute(f"CREATE TABLE IF NOT EXISTS {made} (name VARCHAR, digest VARCHAR)")
+    before = dict(connection.execute(f"SELECT name, digest FROM {made}").fetchall())
+    for name, sql in wanted.items():
+        digest = hashlib.sha256(sql.encode()).hexdigest()
+        if before.get(name) != digest:
             connection.execute(sql)
+            connection.execute(f"DELETE FROM {made} WHERE name = ?", [name])
+            connection.execute(f"INSERT INTO {made} VALUES (?, ?)", [name, digest])
+    connection.commit()
 
 
 def _within(connection: DuckDBPyConnection, sql: str, seconds: float) -> pl.DataFrame:
