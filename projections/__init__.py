@@ -11,7 +11,13 @@ from projections.deal import amount_change, close_date_change, deal, deal_closed
 from projections.lead import engagement, lead, lead_status_change
 from projections.pipeline import pipeline
 from projections.score import score, score_change, score_outcome
-from projections.ticket import ticket, ticket_rating, ticket_reply, ticket_status_change
+from projections.ticket import (
+    ticket,
+    ticket_note,
+    ticket_rating,
+    ticket_reply,
+    ticket_status_change,
+)
 from projections.user import user
 
 DIMENSIONS: tuple[Dimension, ...] = (
@@ -44,6 +50,7 @@ FACTS: tuple[FactTable, ...] = (
     interaction,
     ticket_status_change,
     ticket_reply,
+    ticket_note,
     ticket_rating,
     campaign_cost,
     touch,

@@ -32,7 +32,7 @@ campaign = Dimension(
         ),
         CampaignScheduled: assign(status="scheduled", start_at=field),
         CampaignStarted: assign(status="running", started_at=envelope.effective_at),
-        CampaignPaused: assign(status="paused"),
+        CampaignPaused: assign(status="paused", pause_reason=field.reason),
         CampaignResumed: assign(status="running"),
         CampaignCompleted: assign(status="completed", completed_at=envelope.effective_at),
         CampaignCostRecorded: assign(cost_total=field),
@@ -50,6 +50,7 @@ campaign = Dimension(
         "start_at": "When it is to start.",
         "started_at": "When it started.",
         "completed_at": "When it was completed.",
+        "pause_reason": "Why it was interrupted last.",
         "cost_total": "What it cost so far.",
     },
 )

@@ -132,8 +132,8 @@ stage_change = FactTable(
         ),
         DealStageChanged: {**MOVE, **row(kind="moved")},
         DealWon: {**MOVE, **row(kind="won")},
-        DealLost: {**MOVE, **row(kind="lost")},
-        DealReopened: {**MOVE, **row(kind="reopened")},
+        DealLost: {**MOVE, **row(kind="lost", reason=field)},
+        DealReopened: {**MOVE, **row(kind="reopened", reason=field)},
     },
     description="Moves of deals from stage to stage, from the opening on.",
     columns={
@@ -145,6 +145,7 @@ stage_change = FactTable(
         "currency": "Currency of the amount.",
         "pipeline_id": "The pipeline.",
         "deal_owner": "The user responsible for the deal then.",
+        "reason": "Why the deal was lost, or taken up again.",
     },
 )
 

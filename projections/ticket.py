@@ -106,10 +106,10 @@ ticket_status_change = FactTable(
         ),
         TicketStarted: CHANGE,
         TicketPutPending: CHANGE,
-        TicketPutOnHold: CHANGE,
+        TicketPutOnHold: {**CHANGE, **row(reason=field.hold_reason)},
         TicketResumed: CHANGE,
         TicketSolved: CHANGE,
-        TicketReopened: CHANGE,
+        TicketReopened: {**CHANGE, **row(reason=field.reopen_reason)},
         TicketClosed: CHANGE,
     },
     description="Steps of tickets from one status to the next, from the opening on.",
@@ -119,6 +119,7 @@ ticket_status_change = FactTable(
         "priority": "How urgent the ticket was then.",
         "ticket_owner": "The user it was assigned to then.",
         "customer_id": "The customer who asked.",
+        "reason": "What the ticket was put on hold or reopened for.",
     },
 )
 
@@ -132,6 +133,7 @@ ticket_reply = FactTable(
         TicketRequesterHeard: row(
             direction="inbound",
             reply_number=field.comment_number,
+            channel=field,
             ticket_owner=state.owner,
             body=field,
         ),
@@ -140,8 +142,20 @@ ticket_reply = FactTable(
     columns={
         "direction": "outbound (support) or inbound (the requester).",
         "reply_number": "1 for the first in its direction, and so on.",
+        "channel": "How the requester said it: email, phone, chat, web or social.",
         "ticket_owner": "The user the ticket was assigned to then.",
         "body": "What was said.",
+    },
+)
+
+ticket_note = FactTable(
+    "ticket_note",
+    of=ticket,
+    on={TicketNoted: row(ticket_owner=state.owner, body=field)},
+    description="What support noted for itself; requesters do not see it.",
+    columns={
+        "ticket_owner": "The user the ticket was assigned to then.",
+        "body": "What was noted.",
     },
 )
 

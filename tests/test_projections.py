@@ -1,20 +1,14 @@
 from __future__ import annotations
 
-import os
 import random
-import subprocess
-import sys
 from dataclasses import MISSING, fields
 from datetime import timedelta
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from domain import AGGREGATES
 from domain.base import fold
-from domain.lead import Lead
-from domain.score import Score
 from projections import DIMENSIONS, FACTS
 from projections.tables import Tables
 from tests.declared import dated, plain, tell

@@ -19,10 +19,9 @@ from pydantic import Field
 from domain.base import Event, State
 from domain.custom_fields import CustomFieldsDeclared, custom_fields_id
 from domain.deal import DealAmountChanged
-from domain.lead import Lead, LeadCaptured, LeadCustomFieldsSet
+from domain.lead import LeadCaptured, LeadCustomFieldsSet
 from eventstore.envelope import RecordedEvent
 from projections.base import Dimension, FactTable, assign, envelope, field, row, state
-from projections.fields import DeclarationError
 from projections.store import Store
 from projections.tables import Tables
 from tests.random_log import EPOCH, arrow, random_event, random_log, unseal
@@ -317,7 +316,12 @@ def test_a_digest_sees_one_changed_cell(tmp_path: Path, expected: Any, change: s
     found = tables.database.digests()
     tables.close()
     assert changed > 0
-    name = change.split("stored.")[1].split()[0].removesuffix("_past").removesuffix("_current")
+    name = (
+        change.split("stored.")[1]
+        .split(maxsplit=1)[0]
+        .removesuffix("_past")
+        .removesuffix("_current")
+    )
     assert {table for table in found if found[table] != expected[table]} == {name}
 
 
