@@ -62,7 +62,7 @@ Actor = Annotated[
 @app.command(
     "import",
     epilog=examples(
-        "backstory import deals_maven ../shared/data/deals_maven",
+        "backstory import deals_maven ~/Downloads/deals_maven",
         "backstory import leads_xeducation Leads.csv --dry-run",
         "backstory import my_leads.toml exports/ --errors rejected.csv --json",
     ),
