@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from api.node import Node
+    from eventstore.postgres import EmbeddedPostgres
 
 HANDLE = "admin"
 ANSWER_SECONDS = 30.0
@@ -62,6 +63,18 @@ class Background:
     ) -> None:
         self.stopping.set()
         self._thread.join()
+
+
+class Keeper(Background):
+    """Starts the embedded PostgreSQL again whenever it ends."""
+
+    def __init__(self, postgres: EmbeddedPostgres) -> None:
+        super().__init__()
+        self._postgres = postgres
+
+    def run(self) -> None:
+        """See `Background`."""
+        self._postgres.keep(self.stopping)
 
 
 class Learners(Background):

@@ -14,10 +14,11 @@ import typer
 from api.app import Server
 from api.node import Node
 from cli import show
-from cli.background import Learners, Ticker, first_key
+from cli.background import Keeper, Learners, Ticker, first_key
 from cli.options import DEFAULT_DATA, DEFAULT_ZONE, Data, DatabaseUrl, Zone, examples
-from cli.session import AlreadyServed, Live, SessionError, embedded, lock, reachable
+from cli.session import AlreadyServed, Live, SessionError, lock, reachable
 from eventstore.logs import configure
+from eventstore.postgres import EmbeddedPostgres
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -56,7 +57,7 @@ def serve(
         if live := lock(stack, data, "serve", show.say):
             raise AlreadyServed(f"{data} is served already, at {live.url} (process {live.pid})")
         listening = stack.enter_context(_bound(host, port))
-        url = reachable(database_url) if database_url else embedded(stack, data)
+        url = reachable(database_url) if database_url else _kept(stack, data)
         node = stack.enter_context(Node.open(data, url, zone=zone))
         if key := first_key(node):
             typer.echo(f"Your first API key, shown this once: {key}")
@@ -94,6 +95,13 @@ class Announced(Server):
     def withdraw(self) -> None:
         """Take the announcement back."""
         (self.directory / "serve.json").unlink(missing_ok=True)
+
+
+def _kept(stack: ExitStack, data: Path) -> str:
+    """The embedded PostgreSQL, started again whenever it ends, until the stack closes."""
+    postgres = stack.enter_context(EmbeddedPostgres(data / "postgres"))
+    stack.enter_context(Keeper(postgres))
+    return postgres.url
 
 
 def _bound(host: str, port: int) -> socket.socket:

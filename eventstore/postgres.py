@@ -6,7 +6,8 @@
     └── postgres.log   its warnings and errors since it started; postgres.log.1: those before
 
 The server listens on a socket in a private folder and nowhere else, so it needs no password. It
-stops when this process ends, however that ends, and recovers when it is killed itself.
+stops when this process ends, however that ends; killed itself it recovers when it is started again
+(`keep`).
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from typing import IO, TYPE_CHECKING, Self
 from urllib.parse import quote, urlsplit
 
 import psycopg
+import structlog
 
 from eventstore.postgres_cluster import (
     ERROR_CHARACTERS_MAX,
@@ -44,8 +46,12 @@ if TYPE_CHECKING:
 
 __all__ = ["EmbeddedPostgres", "PostgresNotStarted", "with_database"]
 
+log = structlog.get_logger()
+
 DATABASE = "backstory"
 START_SECONDS_MAX = 300  # a server that was killed replays its journal first
+LOOK_SECONDS = 0.1
+RETRY_SECONDS = 5.0
 STOP_SECONDS = ((signal.SIGINT, 60), (signal.SIGQUIT, 10), (signal.SIGKILL, 10))
 
 
@@ -68,6 +74,7 @@ class EmbeddedPostgres:
         self._log = self.directory / "postgres.log"
         self._process: subprocess.Popen[bytes] | None = None
         self._sockets: Path | None = None
+        self._keeper: threading.Thread | None = None
 
     @property
     def owned(self) -> bool:
@@ -101,6 +108,25 @@ class EmbeddedPostgres:
                 self.stop()
                 raise
         return self
+
+    def keep(self, stopping: threading.Event) -> None:
+        """Start the server again whenever it ends, until `stopping` is set.
+
+        The thread that calls has to live as long as the server: one that it started ends with it.
+        """
+        if self._process is None:
+            return
+        self._keeper = threading.current_thread()
+        while not stopping.wait(LOOK_SECONDS):
+            if self.owned:
+                continue
+            try:
+                self.start()
+                log.warning("postgres had ended; it was started again")
+            except PostgresNotStarted as error:
+                log.warning("postgres does not start", reason=str(error))
+            if not self.owned:
+                stopping.wait(RETRY_SECONDS)
 
     def stop(self) -> None:
         """Stop the server, if this object started it, without waiting for its clients."""
@@ -146,7 +172,7 @@ class EmbeddedPostgres:
 
     def _launch(self, lock: int) -> None:
         """Start the server, and hand the lock on to it."""
-        if threading.current_thread() is not threading.main_thread():
+        if threading.current_thread() not in {threading.main_thread(), self._keeper}:
             raise PostgresNotStarted(
                 "The embedded PostgreSQL has to be started from the main thread: "
                 "the kernel stops it when the thread that started it ends."
