@@ -73,7 +73,7 @@ def random_log(
     seed: int, events: int, *, of: Sequence[type[State[Any]]] = AGGREGATES, streams: int = 10
 ) -> list[RecordedEvent]:
     """A log of `events` events in at most `streams` streams, backdated now and then."""
-    chance = random.Random(seed)
+    chance = dice(seed)
     kinds = [(_id(chance), chance.choice(of)) for _ in range(streams)]
     versions: dict[UUID, int] = {}
     recorded, position = EPOCH, 0
@@ -100,6 +100,11 @@ def random_log(
             )
         )
     return log
+
+
+def dice(seed: int) -> random.Random:
+    """Chance that is the same every time."""
+    return random.Random(seed)  # noqa: S311 - nothing here is secret
 
 
 def random_event(chance: random.Random, event: type[Event]) -> Event:
@@ -181,15 +186,21 @@ def _maker(annotation: Any, marks: tuple[Any, ...]) -> Callable[[random.Random],
         return lambda chance: chance.choice(makers)(chance)
     if origin is Literal:
         return lambda chance: chance.choice(arguments)
-    if origin is dict:
-        key, value = _maker(arguments[0], ()), _maker(arguments[1], ())
-        return lambda chance: {key(chance): value(chance) for _ in range(chance.randrange(4))}
-    if origin in (tuple, list):
-        one = _maker(arguments[0], ())
-        return lambda chance: [one(chance) for _ in range(chance.randrange(4))]
+    if origin in (dict, tuple, list):
+        return _several([_maker(each, ()) for each in arguments if each is not Ellipsis])
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return lambda chance: {n: make(chance) for n, make in _makers(annotation).items()}
     return _SCALARS[annotation](_limits(marks))
+
+
+def _several(parts: list[Callable[[random.Random], Any]]) -> Callable[[random.Random], Any]:
+    """What makes lists, or of pairs dictionaries."""
+
+    def make(chance: random.Random) -> Any:
+        rows = [[part(chance) for part in parts] for _ in range(chance.randrange(4))]
+        return [row[0] for row in rows] if len(parts) == 1 else dict(rows)
+
+    return make
 
 
 def _limits(marks: tuple[Any, ...]) -> dict[str, Any]:

@@ -27,7 +27,7 @@ from projections.base import (
 from projections.fields import DeclarationError, fields_of
 from projections.log import MAIN_TABLES, PERSONAL_TABLES
 
-DECLARED = [*DIMENSIONS, *FACTS]
+DECLARED: list[Dimension | FactTable] = [*DIMENSIONS, *FACTS]
 TABLES = [*MAIN_TABLES, *PERSONAL_TABLES, *(s.table for each in DECLARED for s in each.shapes)]
 
 
@@ -95,7 +95,7 @@ def test_columns_have_the_types_of_the_fields():
 
 def thing(made: Any, broken: Any = None, *, key: tuple[str, ...] = (), **texts: str) -> Dimension:
     """A declaration of things; every column assigned is described."""
-    names = {*made, *(broken or {}), *key} if not texts else texts
+    names = texts or {*made, *(broken or {}), *key}
     return Dimension(
         "thing",
         of=Thing,

@@ -1,18 +1,18 @@
 from __future__ import annotations
 
-import random
 from dataclasses import MISSING, fields
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
+from uuid import UUID
 
 import pytest
 
 from domain import AGGREGATES
-from domain.base import fold
+from domain.base import aggregate_of, fold
 from projections import DIMENSIONS, FACTS
 from projections.tables import Tables
 from tests.declared import dated, plain, tell
-from tests.random_log import arrow, random_log, unseal
+from tests.random_log import arrow, dice, random_log, unseal
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -28,7 +28,7 @@ LOG = random_log(seed=1, events=900, streams=60)
 def tables(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tables]:
     """The tables of `LOG`, taken in batches of all sizes."""
     tables = Tables(tmp_path_factory.mktemp("tables"), unseal())
-    chance = random.Random(2)
+    chance = dice(2)
     follow(tables, LOG, iter(lambda: chance.choice([1, 3, 40, 200]), None))
     yield tables
     tables.close()
@@ -51,8 +51,8 @@ def rows_of(database: Database, dimension: Dimension, suffix: str = "_history") 
         columns = [c for c in dimension.shapes[1].types if not c.endswith("_digest")]
         own = ", ".join(f"p.{column}" for column in columns)
         sql = (
-            f"SELECT v.*, {own} FROM {name}{suffix} AS v "
-            f"ASOF LEFT JOIN {name}_personal{suffix} AS p ON v.id = p.id AND v.position >= p.position"
+            f"SELECT v.*, {own} FROM {name}{suffix} AS v ASOF LEFT JOIN "
+            f"{name}_personal{suffix} AS p ON v.id = p.id AND v.position >= p.position"
         )
     return database.query(f"FROM ({sql}) ORDER BY position", personal=True).to_dicts()
 
@@ -127,7 +127,7 @@ def test_a_version_is_the_fold_of_the_events_before_it(tables: Tables, dimension
 def test_at_any_moment_a_row_is_the_fold_of_what_was_so_and_known(
     tables: Tables, dimension: Dimension, seed: int
 ):
-    chance = random.Random(seed)
+    chance = dice(seed)
     pivot = chance.choice(LOG)
     as_of = chance.choice(
         [None, pivot.occurred_at, pivot.recorded_at - timedelta(hours=chance.randrange(60))]
@@ -135,9 +135,9 @@ def test_at_any_moment_a_row_is_the_fold_of_what_was_so_and_known(
     known_at = chance.choice([None, chance.choice(LOG).position, chance.choice(LOG).position - 1])
     seen: dict[Any, list[RecordedEvent]] = {}
     for event in dated(LOG):
-        if as_of is None or event.effective_at <= as_of:
-            if known_at is None or event.recorded.position <= known_at:
-                seen.setdefault(event.recorded.stream_id, []).append(event.recorded)
+        so = as_of is None or event.effective_at <= as_of
+        if so and (known_at is None or event.recorded.position <= known_at):
+            seen.setdefault(event.recorded.stream_id, []).append(event.recorded)
     arguments = [
         *([f"as_of := '{as_of.isoformat()}'"] if as_of else []),
         *([f"known_at := {known_at}"] if known_at is not None else []),
@@ -150,12 +150,8 @@ def test_at_any_moment_a_row_is_the_fold_of_what_was_so_and_known(
 
 
 def of_name(dimension: Dimension) -> str:
-    from domain.base import aggregate_of
-
     return aggregate_of(dimension.of)
 
 
 def as_id(value: Any) -> Any:
-    from uuid import UUID
-
     return UUID(value)

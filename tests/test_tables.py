@@ -2,13 +2,11 @@ from __future__ import annotations
 
 import json
 import os
-import random
 import subprocess
 import sys
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from itertools import cycle
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 from uuid import UUID
 
@@ -24,10 +22,12 @@ from eventstore.envelope import RecordedEvent
 from projections.base import Dimension, FactTable, assign, envelope, field, row, state
 from projections.store import Store
 from projections.tables import Tables
-from tests.random_log import EPOCH, arrow, random_event, random_log, unseal
+from tests.random_log import EPOCH, arrow, dice, random_event, random_log, unseal
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
+    from pathlib import Path
+    from random import Random
 
 LOG = random_log(seed=3, events=300, streams=30)
 SMALL = LOG[:60]
@@ -78,14 +78,14 @@ class Crash(Exception):
     """Pulls the plug."""
 
 
-def crashing(chance: random.Random, call: Callable[..., Any]) -> Callable[..., Any]:
+def crashing(chance: Random, call: Callable[..., Any]) -> Callable[..., Any]:
     """A call that fails now and then, before or after it took effect."""
 
     def perhaps(*arguments: Any) -> Any:
-        if chance.random() < 0.002:
+        if chance.random() < 0.005:
             raise Crash
         answer = call(*arguments)
-        if chance.random() < 0.002:
+        if chance.random() < 0.005:
             raise Crash
         return answer
 
@@ -97,10 +97,10 @@ def crashing(chance: random.Random, call: Callable[..., Any]) -> Callable[..., A
 def test_a_crash_at_any_point_leaves_no_trace(
     tmp_path: Path, expected: Any, monkeypatch: pytest.MonkeyPatch, seed: int, *, settle: bool
 ):
-    chance, crashes = random.Random(seed), 0
+    chance, crashes = dice(seed), 0
     sizes = iter(lambda: chance.choice([5, 40, 90]), None)
+    tables = Tables(tmp_path, unseal())
     for _ in range(100):
-        tables = Tables(tmp_path, unseal())
         with monkeypatch.context() as patch:
             for name in ("append", "delete", "move", "commit"):
                 patch.setattr(Store, name, crashing(chance, getattr(Store, name)))
@@ -109,6 +109,7 @@ def test_a_crash_at_any_point_leaves_no_trace(
             except Crash:
                 crashes += 1
                 tables.database.close()
+                tables = Tables(tmp_path, unseal())
                 continue
         break
     assert crashes
@@ -135,7 +136,7 @@ def test_after_a_crash_in_one_process_the_tables_go_on(tmp_path: Path, expected:
 SCRIPT = """
 import json, sys
 from pathlib import Path
-from tests.random_log import random_log
+from tests.random_log import dice, random_log
 from tests.test_tables import digests
 print(json.dumps(digests(Path(sys.argv[1]), random_log(seed=3, events=150, streams=20), [40, 110])))
 """
@@ -229,8 +230,8 @@ POISONS = {
 @pytest.mark.parametrize("size", [1, 1000])
 @pytest.mark.parametrize("error", POISONS)
 def test_a_poisoned_event_is_named_and_skipped(tmp_path: Path, error: str, size: int):
-    chance = random.Random(4)
-    changes = [random_event(chance, DealAmountChanged) for _ in range(3)]
+    chance = dice(4)
+    changes: list[Any] = [random_event(chance, DealAmountChanged) for _ in range(3)]
     log = [recorded(place, event) for place, event in enumerate(changes, 1)]
     batch = spoiled(log, 1, data=POISONS[error])
     tables = Tables(tmp_path, unseal())
@@ -279,7 +280,8 @@ def test_an_event_of_an_unknown_type_is_poisoned(tmp_path: Path):
 
 @pytest.mark.parametrize("text", ["Ann", "enc1:", f"enc1:{UUID(int=1)}:AAAA"])
 def test_a_personal_value_that_cannot_be_opened_is_named(tmp_path: Path, text: str):
-    captured = recorded(1, random_event(random.Random(1), LeadCaptured))
+    event: Any = random_event(dice(1), LeadCaptured)
+    captured = recorded(1, event)
     stored = json.loads(arrow([captured])["data"][0].as_py())
     tables = Tables(tmp_path, unseal())
     tables.apply(spoiled([captured], 0, data=json.dumps(stored | {"name": text}).encode()))
@@ -292,7 +294,7 @@ def test_a_personal_value_that_cannot_be_opened_is_named(tmp_path: Path, text: s
     tables.close()
     assert [row["position"] for row in found] == [1]
     assert text not in found[0]["error"]
-    assert (name, email) == (None, captured.event.email)
+    assert (name, email) == (None, event.email)
 
 
 @pytest.mark.parametrize(
@@ -300,8 +302,10 @@ def test_a_personal_value_that_cannot_be_opened_is_named(tmp_path: Path, text: s
     [
         "UPDATE stored.lead_past SET source = source || ' ' WHERE rowid = 0",
         "UPDATE stored.deal_current SET amount = amount + 0.01 WHERE rowid = 0",
-        "UPDATE stored.event SET recorded_at = recorded_at + INTERVAL 1 microsecond "
-        "WHERE rowid = 3",
+        (
+            "UPDATE stored.event SET recorded_at = recorded_at + INTERVAL 1 microsecond "
+            "WHERE rowid = 3"
+        ),
         "DELETE FROM stored.ticket_past WHERE rowid = 0",
         "INSERT INTO stored.score_change FROM stored.score_change LIMIT 1",
         "UPDATE stored.lead_current SET owner = NULL WHERE owner IS NOT NULL",
@@ -325,7 +329,10 @@ def test_a_digest_sees_one_changed_cell(tmp_path: Path, expected: Any, change: s
     assert {table for table in found if found[table] != expected[table]} == {name}
 
 
-def recorded(place: int, event: Event, stream: UUID = UUID(int=1)) -> RecordedEvent:
+STREAM = UUID(int=1)
+
+
+def recorded(place: int, event: Event, stream: UUID = STREAM) -> RecordedEvent:
     """An event in the log."""
     return RecordedEvent(
         event_id=UUID(int=1000 + place),
@@ -342,7 +349,7 @@ def recorded(place: int, event: Event, stream: UUID = UUID(int=1)) -> RecordedEv
 
 
 def test_a_custom_field_becomes_a_column_as_soon_as_it_is_declared(tmp_path: Path):
-    chance = random.Random(5)
+    chance = dice(5)
     captured = random_event(chance, LeadCaptured)
     values = {"visits": 3, "status": "hot", "note": None}
     log = [
