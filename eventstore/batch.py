@@ -102,13 +102,12 @@ class Batch:
         """Take each decision on the states that the ones before it lead to."""
         self.turn = turn
         self.reservations = Reservations(turn, self.log.keys, careful=self.careful)
-        self._heads = turn.heads(intent.stream_id for intent in intents)
+        keys = [(i.context.key.scope, i.context.key.key) for i in intents if i.context.key]
+        self._heads, stored = turn.known((intent.stream_id for intent in intents), keys)
         if behind := [id_ for id_, head in self._heads.items() if self._is_far(id_, head)]:
             raise FarBehind(behind)
-        keys = [(i.context.key.scope, i.context.key.key) for i in intents if i.context.key]
-        if keys:
-            for key, (digest, reply) in turn.replies(keys).items():
-                self._replies[key] = digest, reply_to_outcome(reply)
+        for key, (digest, reply) in stored.items():
+            self._replies[key] = digest, reply_to_outcome(reply)
         if once := [i.context.command_id for i in intents if i.context.once or self.careful]:
             self._done = turn.events_of(once)
         for intent in intents:
@@ -117,7 +116,7 @@ class Batch:
     def append(self, turn: Transaction) -> list[UUID]:
         """Store what was decided; the ids of the events tell later whether it was."""
         positions = turn.append(self.events)
-        self.reservations.write(positions)
+        turn.free(self.reservations.freed_at(positions))
         for number, before, intent, version in self._of:
             count = self.outcomes[number].events  # type: ignore[union-attr]
             # A wish may be true already because of what came before it in this batch.
@@ -128,11 +127,12 @@ class Batch:
             outcome.resolved(self.outcomes) if isinstance(outcome, Pending) else outcome
             for outcome in self.outcomes
         ]
-        turn.store_replies(
+        turn.keep(
+            self.reservations.taken_at(positions),
             {
                 (key.scope, key.key): (key.digest, outcome_to_reply(self.outcomes[number]))
                 for key, number in self._told
-            }
+            },
         )
         return [new.event_id for new in self.events]
 

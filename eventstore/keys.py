@@ -18,7 +18,7 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
     from uuid import UUID
 
@@ -27,7 +27,19 @@ if TYPE_CHECKING:
 
 PREFIX = "enc1:"
 NONCE_BYTES = 12
+KEY_BYTES = 32
 CACHED_KEYS_MAX = 200_000
+
+LOAD = "SELECT subject, wrapped FROM subject_key WHERE subject = ANY(%b::uuid[])"
+LOAD_OR_MAKE = """
+    WITH made AS (
+        INSERT INTO subject_key (subject, wrapped)
+        SELECT subject, wrapped FROM unnest(%b::uuid[], %b::bytea[]) AS new(subject, wrapped)
+        WHERE NOT EXISTS (SELECT FROM subject_key WHERE subject_key.subject = new.subject)
+    )
+    SELECT subject, wrapped FROM subject_key WHERE subject = ANY(%b::uuid[])
+"""
+"""Returns those that were there before; the statement does not see what it makes itself."""
 
 
 class MasterKeyLost(Exception):
@@ -81,13 +93,23 @@ class Keyring:
 
     def encrypt(self, subject: UUID, event_id: UUID, field: str, plaintext: str) -> str:
         """`plaintext` (JSON) sealed for one field of one event, as text the log can hold."""
+        return self.seal(subject, event_id, {field: plaintext.encode()})[field]
+
+    def seal(
+        self, subject: UUID, event_id: UUID, plaintexts: Mapping[str, bytes]
+    ) -> dict[str, str]:
+        """`encrypt` for several fields of one event."""
         with self._guard:
             key = self._known.get(subject)
         if key is None:
             raise KeyError(f"no key loaded for subject {subject}")
-        nonce = os.urandom(NONCE_BYTES)
-        sealed = nonce + key.encrypt(nonce, plaintext.encode(), _bound_to(event_id, field, subject))
-        return f"{PREFIX}{subject}:{base64.b64encode(sealed).decode()}"
+        event, person = str(event_id), str(subject)
+        sealed: dict[str, str] = {}
+        for field, plaintext in plaintexts.items():
+            nonce = os.urandom(NONCE_BYTES)
+            text = nonce + key.encrypt(nonce, plaintext, _bound_to(event, field, person))
+            sealed[field] = f"{PREFIX}{person}:{base64.b64encode(text).decode()}"
+        return sealed
 
     def decrypt(self, subject: UUID, event_id: UUID, field: str, text: str) -> str | None:
         """The JSON that `text` seals; None when the subject's key is gone.
@@ -99,7 +121,7 @@ class Keyring:
         if key is None:
             return None
         sealed = base64.b64decode(text[len(PREFIX) + 37 :])
-        bound = _bound_to(event_id, field, subject)
+        bound = _bound_to(str(event_id), field, str(subject))
         try:
             return key.decrypt(sealed[:NONCE_BYTES], sealed[NONCE_BYTES:], bound).decode()
         except InvalidTag:
@@ -113,29 +135,25 @@ class Keyring:
         Returns whose keys were made: if the transaction fails, `forget_cached` them.
         """
         missing = self._missing(subjects, make=make)
-        new: dict[UUID, bytes] = {}
         if not missing:
             return []
-        cursor.execute(
-            "SELECT subject, wrapped FROM subject_key WHERE subject = ANY(%s)", (missing,)
-        )
+        drafts: dict[UUID, bytes] = {}
+        if make:
+            # Drawn before it is known who lacks one: that makes one trip to the database of two.
+            drafts = {subject: os.urandom(KEY_BYTES) for subject in missing}
+            wrapped = [self._wrapped(subject, key) for subject, key in drafts.items()]
+            cursor.execute(LOAD_OR_MAKE, (missing, wrapped, missing), prepare=True)
+        else:
+            cursor.execute(LOAD, (missing,), prepare=True)
         found = {row["subject"]: bytes(row["wrapped"]) for row in cursor.fetchall()}
-        if make and len(found) < len(missing):
-            new = {subject: os.urandom(32) for subject in missing if subject not in found}
-            wrapped = {subject: self._seal(subject, key) for subject, key in new.items()}
-            cursor.execute(
-                "INSERT INTO subject_key (subject, wrapped) SELECT * FROM unnest(%s::uuid[], "
-                "%s::bytea[])",
-                (list(wrapped), list(wrapped.values())),
-            )
-            found |= wrapped
         with self._guard:
             for subject in missing:
                 sealed = found.get(subject)
-                self._known[subject] = AESGCM(self._open(subject, sealed)) if sealed else None
+                key = self._unwrapped(subject, sealed) if sealed else drafts.get(subject)
+                self._known[subject] = AESGCM(key) if key else None
             while len(self._known) > CACHED_KEYS_MAX:
                 self._known.popitem(last=False)
-        return list(new)
+        return [subject for subject in drafts if subject not in found]
 
     def forget_cached(self, subjects: Sequence[UUID] | None = None) -> None:
         """Drop keys from memory: after a transaction that made them was rolled back."""
@@ -153,11 +171,11 @@ class Keyring:
                 if subject not in self._known or (make and self._known[subject] is None)
             ]
 
-    def _seal(self, subject: UUID, key: bytes) -> bytes:
+    def _wrapped(self, subject: UUID, key: bytes) -> bytes:
         nonce = os.urandom(NONCE_BYTES)
         return nonce + self._wrap.encrypt(nonce, key, subject.bytes)
 
-    def _open(self, subject: UUID, wrapped: bytes) -> bytes:
+    def _unwrapped(self, subject: UUID, wrapped: bytes) -> bytes:
         try:
             return self._wrap.decrypt(wrapped[:NONCE_BYTES], wrapped[NONCE_BYTES:], subject.bytes)
         except InvalidTag:
@@ -167,5 +185,5 @@ class Keyring:
             ) from None
 
 
-def _bound_to(event_id: UUID, field: str, subject: UUID) -> bytes:
+def _bound_to(event_id: str, field: str, subject: str) -> bytes:
     return f"{event_id}|{field}|{subject}".encode()

@@ -116,9 +116,10 @@ class Log(Application[UUID]):
         """The turn to write: locked, committed when the block ends, rolled back if it raises."""
         turn: Transaction | None = None
         try:
-            with self._connection() as connection, connection.transaction():
+            with self._connection() as connection:
                 turn = Transaction(self, connection.cursor())
-                yield turn
+                with turn:
+                    yield turn
         except BaseException:
             if turn is not None and self.keys is not None:
                 self.keys.forget_cached(turn.keys_made)

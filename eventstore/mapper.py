@@ -91,12 +91,8 @@ class EventMapper(Mapper[UUID]):
             raise EnvelopeMissing(f"{new.event.type} has personal fields, and no keys are at hand")
         fields = new.event.model_dump(mode="json")
         subject = subject_of(new.event, new.stream_id)
-        for name in personal:
-            if fields[name] is not None:
-                fields[name] = self.keys.encrypt(
-                    subject, new.event_id, name, json.dumps(fields[name], ensure_ascii=False)
-                )
-        return orjson.dumps(fields)
+        plain = {name: orjson.dumps(fields[name]) for name in personal if fields[name] is not None}
+        return orjson.dumps(fields | self.keys.seal(subject, new.event_id, plain))
 
     def _decode(self, row: StoredEnvelope) -> Event:
         fields: dict[str, Any] = orjson.loads(row.state)

@@ -53,6 +53,11 @@ class EnvelopeRecorder(PostgresApplicationRecorder):
         datastore.db_type_names.discard(self.stored_event_type_name)
         self.table = Identifier(datastore.schema, events_table_name)
         self.now_statement = SQL(NOW).format(table=self.table)
+        self.begin_statement = SQL("BEGIN; {lock}; NOTIFY {channel}; {now}").format(
+            lock=SQL("; ").join(self.lock_table_statements),
+            channel=Identifier(self.channel_name),
+            now=self.now_statement,
+        )
         # One array per column is the fastest way in: 61k rows/s at 1,000 a statement. Binary
         # arrays (%b) cost this process 2 µs a row, text arrays 14.
         self.insert_events_statement = SQL(

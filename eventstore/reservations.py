@@ -43,6 +43,7 @@ class Reservations:
         self.taken: list[Reservation] = []
         self.freed: list[tuple[bytes, int]] = []
         self._holders: dict[bytes, UUID | None] = {}
+        self._hashes: dict[tuple[str, str], bytes] = {}
 
     def holder(self, kind: str, value: str) -> UUID | None:
         """The stream that holds `value` now, this batch included."""
@@ -89,23 +90,27 @@ class Reservations:
             self.taken.append(Reservation(kind, hash_, by, event))
             self._holders[hash_] = by
 
-    def write(self, positions: list[int]) -> None:
-        """Put the changes into the table; raises IntegrityError when one is held."""
-        self.turn.free([(hash_, positions[event]) for hash_, event in self.freed])
-        self.turn.take(
-            [
-                (
-                    r.kind,
-                    r.hash,
-                    r.stream_id,
-                    positions[r.taken],
-                    None if r.freed is None else positions[r.freed],
-                )
-                for r in self.taken
-            ]
-        )
+    def freed_at(self, positions: list[int]) -> list[tuple[bytes, int]]:
+        """What ends in the table, given the positions of the batch's events."""
+        return [(hash_, positions[event]) for hash_, event in self.freed]
+
+    def taken_at(self, positions: list[int]) -> list[tuple[str, bytes, UUID, int, int | None]]:
+        """What is new in the table, given the positions of the batch's events."""
+        return [
+            (
+                r.kind,
+                r.hash,
+                r.stream_id,
+                positions[r.taken],
+                None if r.freed is None else positions[r.freed],
+            )
+            for r in self.taken
+        ]
 
     def _keyed(self, kind: str, value: str) -> bytes:
-        if self.keys is None:
-            raise RuntimeError("reservations need the workspace's keys")
-        return self.keys.keyed_hash(kind, value)
+        found = self._hashes.get((kind, value))
+        if found is None:
+            if self.keys is None:
+                raise RuntimeError("reservations need the workspace's keys")
+            found = self._hashes[kind, value] = self.keys.keyed_hash(kind, value)
+        return found

@@ -28,13 +28,11 @@ class Cursor:
         self.rows: dict[UUID, bytes] = {}
         self.found: list[dict[str, Any]] = []
 
-    def execute(self, statement: str, values: Sequence[Any]) -> None:
-        if statement.startswith("SELECT"):
-            self.found = [
-                {"subject": s, "wrapped": self.rows[s]} for s in values[0] if s in self.rows
-            ]
-        else:
-            self.rows |= dict(zip(*values, strict=True))
+    def execute(self, _: str, values: Sequence[Any], *, prepare: bool) -> None:
+        assert prepare
+        *made, asked = values
+        self.found = [{"subject": s, "wrapped": self.rows[s]} for s in asked if s in self.rows]
+        self.rows = dict(zip(*made, strict=True)) | self.rows if made else self.rows
 
     def fetchall(self) -> list[dict[str, Any]]:
         return self.found
