@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 import time
 from collections.abc import AsyncIterator
 from concurrent.futures import Future
@@ -59,8 +60,8 @@ router = APIRouter(prefix="/commands", tags=["commands"])
 class Exchange(StreamingResponse):
     """Takes lines and answers them at the same time."""
 
-    def __init__(self, request: Request, delivery: Delivery) -> None:
-        self._request, self._delivery = request, delivery
+    def __init__(self, request: Request, delivery: Delivery, stopping: threading.Event) -> None:
+        self._request, self._delivery, self._stopping = request, delivery, stopping
         self._outbox = Outbox()
         self._taken: asyncio.Queue[Taken | None] = asyncio.Queue(IN_FLIGHT_MAX)
         self._begun = asyncio.Event()
@@ -84,6 +85,10 @@ class Exchange(StreamingResponse):
     async def _take(self) -> None:
         try:
             async for text in lines_of(self._chunks(), BODY_BYTES_MAX):
+                if self._stopping.is_set():
+                    # No more is begun by a server that ends; the rest comes when all is sent again.
+                    self.outcome = "stopped"
+                    break
                 self.lines += 1
                 if text is None or text.strip():
                     await self._taken.put(await self._delivery.take(self.lines, text))
@@ -162,15 +167,16 @@ async def commands(
     "position": …}` or `{"line": 1, "problem": {…}}`; a line that is wrong concerns no other. The
     commands are carried out in order, as fast as the log takes them, however many there are.
 
-    All of it may be sent again, when the connection was lost or only to be sure: what was done is
-    not done again, and answered the same. A line is known by its `key`, or by its content and how
+    All of it may be sent again, when answers are missing or only to be sure: what was done is not
+    done again, and answered the same. A line is known by its `key`, or by its content and how
     many equal lines came before it in the delivery, which the `Idempotency-Key` of the request
     names. Refusals are remembered for 7 days; to ask again after that which was in the way is
     gone, give the delivery another name.
     """
     node: Node = request.app.state.node
-    name = idempotency_key or ""
-    return Exchange(request, Delivery(node, caller.actor, name, correlation_id or uuid7()))
+    name, belongs_to = idempotency_key or "", correlation_id or uuid7()
+    delivery = Delivery(node, caller.actor, name, belongs_to)
+    return Exchange(request, delivery, node.pulse.stopping)
 
 
 async def settled(answer: Future[Receipt] | Exception) -> Receipt | Exception:

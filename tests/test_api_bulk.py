@@ -361,6 +361,19 @@ def test_who_hangs_up_keeps_what_was_acknowledged_and_goes_on_later(node: Node):
         assert len(types(node)) == 200
 
 
+def test_a_server_that_ends_answers_what_it_has_taken_and_takes_no_more(node: Node, ann: Client):
+    async def body() -> AsyncIterator[bytes]:
+        for number in range(100):
+            if number == 50:
+                node.pulse.stop()
+            yield text(capture(number))
+
+    reply = ann.ask("POST", "/commands", content=body())
+    told = [json.loads(line) for line in reply.text.splitlines()]
+    assert [line["version"] for line in told] == [1] * 50
+    assert len(types(node)) == 50
+
+
 def test_a_client_that_sends_all_before_it_reads_is_answered(node: Node):
     """Its answers wait in a file meanwhile: more of them than sockets and memory would hold."""
     key = node.api_keys.create(ANN)

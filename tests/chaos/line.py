@@ -46,9 +46,9 @@ class Line:
 
     def drop(self, *, stay_away: bool = False) -> None:
         """Cut every connection now."""
-        if stay_away:
-            self._away.set()
         with self._guard:
+            if stay_away:
+                self._away.set()
             for end in self._open:
                 hang_up(end)
 
@@ -81,10 +81,10 @@ class Line:
 
     def _connect(self, client: socket.socket) -> None:
         with closing(client), suppress(OSError):
-            if self._away.is_set():
-                return
             with closing(self._dialled()) as server:
                 with self._guard:
+                    if self._away.is_set():
+                        return
                     self._open |= {client, server}
                 with suppress(OSError):
                     self._pass_on(client, server)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 from concurrent.futures import wait
 from contextlib import suppress
@@ -11,17 +12,20 @@ from uuid import UUID
 import pytest
 
 import eventstore.writer
+from api.node import Node
 from commands.base import handle
 from commands.lead import CaptureLead, DisqualifyLead, EngageLead, RecycleLead
 from eventstore.envelope import uuid7
 from eventstore.errors import OutcomeUnknown, Unavailable
 from eventstore.workspace import Workspace
-from eventstore.writer import Context, IdempotencyKey, Writer
+from eventstore.writer import Context, IdempotencyKey, Receipt, Writer
 from tests.chaos.effort import CUTS, chance
 from tests.chaos.line import Line
+from tests.doors import Client
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
+    from concurrent.futures import Future
     from pathlib import Path
 
     from tests.chaos.line import Cut
@@ -62,6 +66,16 @@ def ask(**more: Any) -> Context:
     return Context(actor=ANN, correlation_id=uuid7(), **more)
 
 
+def insist(asked: Callable[[], Future[Receipt]]) -> Receipt:
+    """Ask until the database is there again."""
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while True:
+        try:
+            return asked().result(PATIENCE_SECONDS)
+        except Unavailable:
+            assert time.monotonic() < deadline
+
+
 @either
 def test_a_commit_that_was_cut_is_found_out_by_its_events(
     line: Line, writer: Writer, workspace: Workspace, when: Cut
@@ -99,7 +113,7 @@ def test_while_the_database_stays_away_the_outcome_is_unknown(
     later = handle(writer, EngageLead(kind="call"), lead, ask())
     assert isinstance(later.exception(PATIENCE_SECONDS), Unavailable)
     line.mend()
-    again = handle(writer, EngageLead(kind="call"), lead, ask(key=key)).result(PATIENCE_SECONDS)
+    again = insist(lambda: handle(writer, EngageLead(kind="call"), lead, ask(key=key)))
     assert again.version == 2
     assert len(workspace.log.read_stream(lead)) == 2
 
@@ -157,3 +171,29 @@ def test_readers_come_back_by_themselves(line: Line, writer: Writer, workspace: 
         for read in ways.values():
             with suppress(Unavailable):
                 read()
+
+
+@either
+def test_over_http_it_is_said_that_the_outcome_is_unknown(
+    line: Line, tmp_path: Path, when: Cut, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(eventstore.writer, "RECONNECT_SECONDS", 0.5)
+    with Node.open(tmp_path, line.url) as node, Client(node, ANN) as ann:
+        monkeypatch.setattr(node.workspace.log.envelopes.datastore.pool, "timeout", 0.2)
+        key = {"Idempotency-Key": "k-1"}
+        item = {"command": "CaptureLead", "fields": CaptureLead.example, "key": "k-2"}
+        ways = (
+            lambda: ann.post("/leads", {"name": "Bob", "source": "web"}, headers=key),
+            lambda: ann.post("/commands", item),
+        )
+        for number, ask in enumerate(ways, start=1):
+            line.cut_next(when, stay_away=True)
+            told = ask().json()
+            problem = told.get("problem", told)
+            assert (problem["status"], problem["outcome"]) == (503, "unknown")
+            assert problem["retry_by"] == f"k-{number}"
+            line.mend()
+            while (again := ask()).status_code == 503 or "problem" in again.json():
+                assert "nothing was done" in again.text
+            assert (again.status_code, again.json()["version"]) in {(200, 1), (201, 1)}
+            assert len(list(node.workspace.log.read())) == number
