@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import duckdb
 
 from readmodels.answer import frame
-from readmodels.digest import digest, fingerprints
+from readmodels.digest import digest
 from readmodels.guard import check
 from readmodels.schema import Table, quoted, text
 from readmodels.views import MOMENT_OF, POSITION_AT, CustomField, view_of
@@ -157,17 +157,6 @@ class Database:
             }
             connection.rollback()
             return found
-
-    def fingerprints(self, name: str, *, values: bool = False) -> pl.DataFrame:
-        """The rows of one table by their keys, each with a hash."""
-        with self.connection() as connection:
-            [(catalog, table)] = [
-                (catalog, table)
-                for catalog, tables in self._tables.items()
-                for table in tables
-                if table.name == name
-            ]
-            return fingerprints(connection, catalog, table, values=values)
 
     def checkpoint(self) -> None:
         """Bring what was committed from the write-ahead logs into the files."""

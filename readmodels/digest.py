@@ -5,13 +5,11 @@ from __future__ import annotations
 import hashlib
 from typing import TYPE_CHECKING
 
-from readmodels.answer import frame
 from readmodels.schema import END, Column, Table, quoted
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    import polars as pl
     from duckdb import DuckDBPyConnection
 
 
@@ -29,20 +27,6 @@ def digest(connection: DuckDBPyConnection, catalog: str, table: Table, *, values
     ).fetchone()
     stated = [[column.name, column.type] for column in columns]
     return hashlib.sha256(repr((stated, found)).encode()).hexdigest()
-
-
-def fingerprints(
-    connection: DuckDBPyConnection, catalog: str, table: Table, *, values: bool = False
-) -> pl.DataFrame:
-    """Each row of a table by its key, with a hash: to find which rows of two tables differ."""
-    columns = _columns(table, values=values)
-    keys = ", ".join(quoted(name) for name in key_of(table))
-    return frame(
-        connection.execute(
-            f"SELECT {keys}, md5({_row(columns)}) AS fingerprint "
-            f"FROM ({_rows(catalog, table, columns)}) ORDER BY {keys}"
-        )
-    )
 
 
 def key_of(table: Table) -> tuple[str, ...]:
@@ -74,11 +58,16 @@ def _rows(catalog: str, table: Table, columns: Sequence[Column]) -> str:
 
 
 def _row(columns: Sequence[Column]) -> str:
-    """A row as text that no other row has: each value with its length before it."""
-    texts = [
-        f"epoch_us({quoted(c.name)})::VARCHAR"
-        if c.type == "TIMESTAMPTZ"
-        else f"{quoted(c.name)}::VARCHAR"
-        for c in columns
-    ]
-    return "concat(" + ", ".join(f"coalesce(length({t}) || ':' || {t}, '-')" for t in texts) + ")"
+    """A row as text that no other row has: texts with their length before them, others as such."""
+    return f"concat_ws(',', {', '.join(_cell(column) for column in columns)})"
+
+
+def _cell(column: Column) -> str:
+    name = quoted(column.name)
+    match column.type:
+        case "VARCHAR" | "JSON":
+            return f"coalesce(strlen({name}) || ':' || {name}, '')"
+        case "TIMESTAMPTZ":
+            return f"coalesce(epoch_us({name})::VARCHAR, '')"
+        case _:
+            return f"coalesce({name}::VARCHAR, '')"
