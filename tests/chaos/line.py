@@ -80,16 +80,15 @@ class Line:
                 thread.start()
 
     def _connect(self, client: socket.socket) -> None:
-        with closing(client), suppress(OSError):
-            with closing(self._dialled()) as server:
-                with self._guard:
-                    if self._away.is_set():
-                        return
-                    self._open |= {client, server}
-                with suppress(OSError):
-                    self._pass_on(client, server)
-                with self._guard:
-                    self._open -= {client, server}
+        with closing(client), suppress(OSError), closing(self._dialled()) as server:
+            with self._guard:
+                if self._away.is_set():
+                    return
+                self._open |= {client, server}
+            with suppress(OSError):
+                self._pass_on(client, server)
+            with self._guard:
+                self._open -= {client, server}
 
     def _dialled(self) -> socket.socket:
         host, port = str(self._server.get("host", "localhost")), self._server.get("port", PORT)
