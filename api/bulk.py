@@ -32,8 +32,9 @@ if TYPE_CHECKING:
 
     from api.node import Node
 
-IN_FLIGHT_MAX = 1_000
-"""Commands of one request that may wait for their commit; meanwhile no more of it is read."""
+IN_FLIGHT_MAX = 250
+"""Commands of one request that may wait for their commit; meanwhile no more of it is read. More
+would be no faster, and commands of others wait behind them."""
 
 BREATH_LINES = 20
 """After so many lines others get their turn."""
