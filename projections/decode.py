@@ -120,7 +120,7 @@ def _decoding(fields: Mapping[str, FieldType]) -> str:
     exact = [_exact(f"v.{quoted(n)}", sql) for n, sql in held.items() if sql.startswith("DECIMAL")]
     fits = " AND ".join(["v IS NOT NULL", f"fields = {len(fields)}", *exact])
     return f"""
-        WITH parsed AS MATERIALIZED (
+        WITH parsed AS (
           SELECT _row, TRY(len(json_keys(t))) AS fields,
             array_to_string(TRY(json_type(t, [{paths}])), ',') AS _kinds,
             {values if fields else "{'none': 0}"} AS v

@@ -56,36 +56,46 @@ class Opener:
         shown = {event: frames[event] for event in self._shown if event in frames}
         subjects = _subjects(shown, self._shown)
         decrypt = self._unseal(list(subjects.values()))
-        opened: dict[type[Event], pl.DataFrame] = {}
+        plain: dict[tuple[type[Event], str], pl.DataFrame] = {}
         faults = [pl.DataFrame(schema=POISON)]
         for event, frame in shown.items():
             event_ids = [UUID(event_id) for event_id in frame[f"{AT}event_id"]]
-            plain: list[pl.Series] = []
             for name in self._shown[event]:
                 values, wrong = _decrypted(frame[name], event_ids, subjects, decrypt)
-                plain.append(pl.Series(name, values, pl.String))
+                texts = pl.Series("plain", values, pl.String)
+                plain[event, name] = pl.DataFrame([texts, frame[name].alias("sealed")])
                 faults += [_fault(frame, place, error) for place, error in wrong.items()]
-            opened[event] = frame.with_columns(self._typed(event, frame, plain))
+        typed = self._typed(plain)
+        opened = {
+            event: frame.with_columns(
+                column for name in self._shown[event] for column in typed[event, name]
+            )
+            for event, frame in shown.items()
+        }
         return opened, pl.concat(faults)
 
     def _typed(
-        self, event: type[Event], frame: pl.DataFrame, plain: list[pl.Series]
-    ) -> list[pl.Series]:
-        """Values as typed columns, and the digests of what the log has in their place."""
-        fields = self._shown[event]
-        if not fields:
-            return []
-        read = [
-            f"TRY(json_transform_strict(plain.{name}, {text(quoted(kind))})) AS {name}"
-            for name, kind in ((quoted(name), field.type.sql) for name, field in fields.items())
-        ]
-        read += [f"md5_number_lower(sealed.{quoted(n)}) AS {quoted(n + '#')}" for n in fields]
-        self._duckdb.register("plain", pl.DataFrame(plain).to_arrow())
-        self._duckdb.register("sealed", frame.select(list(fields)).to_arrow())
-        result = self._duckdb.execute(f"SELECT {', '.join(read)} FROM plain POSITIONAL JOIN sealed")
-        rows = pl.DataFrame(result.to_arrow_table())
-        types = {name: field.type.polars for name, field in fields.items()}
-        return rows.cast(pl.Schema(types | {f"{n}#": pl.UInt64() for n in fields})).get_columns()
+        self, plain: Mapping[tuple[type[Event], str], pl.DataFrame]
+    ) -> dict[tuple[type[Event], str], list[pl.Series]]:
+        """Values as typed columns, and digests of what the log has in their place.
+
+        All columns of one type at once: that takes as long as one.
+        """
+        typed: dict[tuple[type[Event], str], list[pl.Series]] = {}
+        kinds = {self._shown[event][name].type for event, name in plain}
+        for kind in sorted(kinds, key=str):
+            columns = [(e, n) for e, n in plain if self._shown[e][n].type == kind]
+            self._duckdb.register("texts", pl.concat([plain[c] for c in columns]).to_arrow())
+            result = self._duckdb.execute(
+                f"SELECT TRY(json_transform_strict(plain, {text(quoted(kind.sql))})) AS value, "
+                "md5_number_lower(sealed) AS digest FROM texts"
+            )
+            rows = pl.DataFrame(result.to_arrow_table())
+            rows = rows.cast(pl.Schema({"value": kind.polars, "digest": pl.UInt64()}))
+            for event, name in columns:
+                taken, rows = rows[: len(plain[event, name])], rows[len(plain[event, name]) :]
+                typed[event, name] = [taken["value"].alias(name), taken["digest"].alias(f"{name}#")]
+        return typed
 
 
 def _subjects(

@@ -130,6 +130,10 @@ class Store:
         yield name
         self._connection.unregister(name)
 
+    def close(self) -> None:
+        """Give the connection back; what was not committed is undone."""
+        self._connection.close()
+
     def _begin(self) -> None:
         if not self.writing:
             self._connection.begin()

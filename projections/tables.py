@@ -130,4 +130,6 @@ class Tables:
             projection.abandon()
         self.settle(fully=True)
         self._threads.shutdown()
+        for projection in self._projections:
+            projection.store.close()
         self.database.close()

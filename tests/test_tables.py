@@ -157,6 +157,18 @@ def test_what_was_taken_is_taken_once(tmp_path: Path, expected: Any):
     assert found == {name: expected[name] for name in found}
 
 
+OPENED = "import duckdb, sys; print(duckdb.connect(sys.argv[1]).execute('FROM lead').fetchone())"
+
+
+def test_closed_files_are_free_for_another_process(tmp_path: Path):
+    tables = Tables(tmp_path, unseal())
+    follow(tables, SMALL, [len(SMALL)])
+    command = [sys.executable, "-c", OPENED, str(tables.paths[0])]
+    assert b"lock" in subprocess.run(command, capture_output=True, check=False).stderr
+    tables.close()
+    assert subprocess.run(command, capture_output=True, check=True).stdout
+
+
 def test_personal_tables_catch_up_when_keys_come_later(tmp_path: Path, expected: Any):
     without = Tables(tmp_path)
     follow(without, LOG[:200], [200])
