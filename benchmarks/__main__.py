@@ -5,20 +5,24 @@ from __future__ import annotations
 import argparse
 import importlib
 import json
+import logging
 import sys
 from typing import TYPE_CHECKING
 
+import structlog
 from rich.console import Console
 
 from benchmarks.base import Options, machine
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from benchmarks.base import Report
 
-NAMES = ("write",)
+NAMES = ("write", "rebuild", "live", "read")
 
 
-def main() -> int:
+def main(arguments: Sequence[str] | None = None) -> int:
     """Run what is named, or everything; 1 if something that must hold does not."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     usual = Options()
@@ -28,10 +32,11 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, default=usual.rounds, help="of alternating runs")
     parser.add_argument("--events", type=int, default=usual.events, help="in the log to rebuild")
     parser.add_argument("--install-peers", action="store_true", help="fetch peers from npm")
-    given = parser.parse_args()
+    given = parser.parse_args(arguments)
     if unknown := set(given.names) - set(NAMES):
         parser.error(f"there is no benchmark {', '.join(sorted(unknown))}")
     options = Options(given.seconds, given.rounds, given.events, given.install_peers)
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
     held = True
     for name in given.names or NAMES:
         report = run(name, options)

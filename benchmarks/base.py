@@ -84,7 +84,7 @@ class Report:
     def show(self, console: Console) -> None:
         """For people."""
         units = list(dict.fromkeys(unit for row in self.figures.values() for unit in row))
-        figures = Table(title=f"{self.name}: medians", title_justify="left")
+        figures = Table(title=self.name, title_justify="left")
         figures.add_column("")
         for unit in units:
             figures.add_column(unit.replace("_", " "), justify="right")

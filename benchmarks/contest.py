@@ -12,9 +12,9 @@ import subprocess
 import tempfile
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
+from uuid import uuid4
 
 import psutil
 import psycopg
@@ -47,20 +47,20 @@ class Ground:
         self.url = url
         self.seconds = options.seconds
         self.warm_up = min(WARM_UP_SECONDS, options.seconds)
-        self._numbers = count(1)
 
     @classmethod
     @contextmanager
     def prepared(cls, options: Options) -> Iterator[Ground]:
         """A ground with an embedded PostgreSQL of its own, gone afterwards."""
-        with tempfile.TemporaryDirectory(prefix="backstory-benchmark-") as name:
-            directory = Path(name)
-            with EmbeddedPostgres(directory / "postgres") as server:
-                yield cls(directory, server.url, options)
+        with (
+            tempfile.TemporaryDirectory(prefix="backstory-benchmark-") as name,
+            EmbeddedPostgres(Path(name) / "postgres") as server,
+        ):
+            yield cls(Path(name), server.url, options)
 
     def database(self) -> str:
         """An empty database."""
-        name = f"contest_{next(self._numbers)}"
+        name = f"contest_{uuid4().hex}"
         with psycopg.connect(self.url, autocommit=True) as connection:
             connection.execute(f"CREATE DATABASE {name}")
         return with_database(self.url, name)
@@ -133,6 +133,8 @@ def best(
     contestants: Sequence[Contestant], ground: Ground, say: Callable[[str], None]
 ) -> tuple[Contestant, str]:
     """The fastest of several settings of one contestant, and how they did."""
+    if len(contestants) == 1:
+        return contestants[0], contestants[0].name
     rates = []
     for contestant in contestants:
         say(f"trying {contestant.name}")

@@ -130,20 +130,18 @@ class QualifyLead(BaseModel):
     evidence: str
 
 
-def application(url: str, pool: int) -> Leads:
-    """The application on PostgreSQL, with so many connections in its pool."""
+def environment(url: str, pool: int) -> dict[str, str]:
+    """The library's settings for PostgreSQL, with so many connections in its pool."""
     parts = conninfo_to_dict(url)
-    return Leads(
-        {
-            "PERSISTENCE_MODULE": "eventsourcing.postgres",
-            "POSTGRES_DBNAME": str(parts["dbname"]),
-            "POSTGRES_HOST": str(parts["host"]),
-            "POSTGRES_PORT": str(parts["port"]),
-            "POSTGRES_USER": str(parts["user"]),
-            "POSTGRES_PASSWORD": "",
-            "POSTGRES_POOL_SIZE": str(pool),
-        }
-    )
+    return {
+        "PERSISTENCE_MODULE": "eventsourcing.postgres",
+        "POSTGRES_DBNAME": str(parts["dbname"]),
+        "POSTGRES_HOST": str(parts["host"]),
+        "POSTGRES_PORT": str(parts["port"]),
+        "POSTGRES_USER": str(parts["user"]),
+        "POSTGRES_PASSWORD": "",
+        "POSTGRES_POOL_SIZE": str(pool),
+    }
 
 
 def doors(leads: Leads) -> FastAPI:
@@ -190,7 +188,7 @@ def save(leads: Leads, callers: int, seconds: float, warm_up: float) -> None:
 def main() -> None:
     """See above."""
     what, url, pool, *rest = sys.argv[1:]
-    leads = application(url, int(pool))
+    leads = Leads(environment(url, int(pool)))
     if what == "serve":
         serve(doors(leads))
     else:

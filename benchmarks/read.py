@@ -1,0 +1,86 @@
+"""Questions about the past, asked of the demo's company: they must cost what today costs."""
+
+from __future__ import annotations
+
+import time
+from contextlib import closing
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from benchmarks.base import Must, Options, Report, percentile
+from benchmarks.company import END, found
+from benchmarks.contest import Ground
+from eventstore.workspace import Workspace
+from projections.deal import deal
+from readmodels.lead import lead_board
+from readmodels.pipeline import deal_pipeline
+from readmodels.query import Moment, page, records
+from replay.tables import catch_up, open_tables
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from datetime import datetime
+
+    from readmodels.base import Database
+    from readmodels.query import Query
+
+ROWS = 50
+DAYS = 700
+QUESTIONS = {
+    "a page of deals": records(deal.shapes[0].table)[0],
+    "the pipeline": deal_pipeline,
+    "the lead board": lead_board,
+}
+
+
+def run(options: Options, say: Callable[[str], None]) -> Report:
+    """Each question about now and about days in the past, in turn."""
+    report = Report("read")
+    with (
+        Ground.prepared(options) as ground,
+        Workspace.open(ground.folder(), ground.database()) as workspace,
+    ):
+        say("telling two years of a company")
+        found(workspace, options.events)
+        with closing(open_tables(workspace)) as tables:
+            catch_up(tables, workspace.log, workspace.log.last_position())
+            for name, query in QUESTIONS.items():
+                say(name)
+                now, past = asked(tables.database, query, tables.position, options)
+                report.figures[f"{name}, now"] = spread(now)
+                report.figures[f"{name}, in the past"] = spread(past)
+                ratio = percentile(past, 0.5) / percentile(now, 0.5)
+                report.must += [
+                    Must(f"{name}: the past / now", ratio, at_most=3.0),
+                    Must(f"{name}: p99 in seconds", percentile(past, 0.99), at_most=1.0),
+                ]
+    return report
+
+
+def asked(
+    database: Database, query: Query, position: int, options: Options
+) -> tuple[list[float], list[float]]:
+    """How long answers took, about now and about one day after the other, alternating."""
+    now: list[float] = []
+    past: list[float] = []
+    deadline = time.perf_counter() + options.seconds
+    while not past or time.perf_counter() < deadline:
+        day = END - timedelta(days=len(past) * 37 % DAYS, hours=1)
+        now.append(seconds_of(database, query, Moment(None, position)))
+        past.append(seconds_of(database, query, Moment(day, position)))
+    return now, past
+
+
+def seconds_of(database: Database, query: Query, moment: Moment) -> float:
+    """How long the first page of an answer takes."""
+    given: dict[str, datetime | None] = dict.fromkeys(query.parameters)
+    began = time.perf_counter()
+    page(database, query, moment, given, limit=ROWS)
+    return time.perf_counter() - began
+
+
+def spread(waits: list[float]) -> dict[str, float]:
+    """Percentiles in milliseconds, and how many there were."""
+    return {f"p{share}_ms": percentile(waits, share / 100) * 1000 for share in (50, 99)} | {
+        "answers": len(waits)
+    }

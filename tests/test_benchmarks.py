@@ -1,0 +1,75 @@
+"""Each benchmark runs and says what must hold; how fast anything is, is not asked here."""
+
+from __future__ import annotations
+
+import json
+from contextlib import nullcontext
+from typing import TYPE_CHECKING
+
+import pytest
+
+from benchmarks import write
+from benchmarks.__main__ import NAMES, main
+from benchmarks.base import Must, Report, median_ratio, percentile
+from benchmarks.contest import Ground
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+MUSTS = {"write": 3, "rebuild": 1, "live": 2, "read": 6}
+
+
+@pytest.fixture
+def _ground(tmp_path: Path, postgres_url: str, monkeypatch) -> None:
+    def prepared(options):
+        return nullcontext(Ground(tmp_path, postgres_url, options))
+
+    monkeypatch.setattr(Ground, "prepared", prepared)
+    monkeypatch.setattr(write, "POOLS", (5,))
+    monkeypatch.setattr(write, "others", lambda *_: ())
+
+
+@pytest.mark.usefixtures("_ground")
+@pytest.mark.parametrize("name", NAMES)
+def test_a_benchmark_runs_and_says_what_must_hold(name, capsys):
+    status = main([name, "--json", "--seconds", "0.3", "--rounds", "1", "--events", "300"])
+    report = json.loads(capsys.readouterr().out)
+    assert report["benchmark"] == name
+    assert all(value >= 0 for row in report["figures"].values() for value in row.values())
+    assert len(report["must"]) == MUSTS[name]
+    for must in report["must"]:
+        assert must.keys() >= {"name", "value", "holds"}
+        assert len(must.keys() & {"at_least", "at_most"}) == 1
+    assert status == (0 if all(must["holds"] for must in report["must"]) else 1)
+
+
+def test_an_unknown_benchmark_is_refused(capsys):
+    with pytest.raises(SystemExit):
+        main(["bicycle"])
+    assert "no benchmark bicycle" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("must", "holds"),
+    [
+        (Must("a", 4.0, at_least=4), True),
+        (Must("a", 3.9, at_least=4), False),
+        (Must("a", 1.0, at_most=1), True),
+        (Must("a", 1.1, at_most=1), False),
+    ],
+)
+def test_a_bound_is_kept_or_broken(must, holds):
+    assert must.holds is holds
+    assert Report("r", must=[must]).holds is holds
+
+
+def test_percentiles_are_values_that_were_measured():
+    assert (percentile([3, 1, 2], 0.5), percentile([3, 1, 2], 0.99), percentile([], 0.5)) == (
+        2,
+        3,
+        0,
+    )
+
+
+def test_ratios_are_taken_round_by_round():
+    assert median_ratio([10, 2, 30], [5, 2, 3]) == 2
