@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import AsyncGenerator, Iterator
+import time
+from collections.abc import AsyncGenerator, Callable, Iterator
 from contextlib import contextmanager
-from itertools import islice
-from typing import TYPE_CHECKING, Annotated, Any
+from functools import partial
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 from uuid import UUID
 
 import orjson
@@ -19,17 +20,20 @@ from api.auth import Caller
 from api.problems import problems
 from domain.base import HIDDEN
 from domain.values import INTEGER_MAX
-from eventstore.errors import EventStoreError
+from eventstore.errors import EventStoreError, Unavailable
 
 if TYPE_CHECKING:
     from api.node import Node
     from eventstore.envelope import RecordedEvent
     from eventstore.log import Log
 
+T = TypeVar("T")
+
 PAGE_EVENTS = 500
 HEARTBEAT_SECONDS = 15.0
 LOOK_SECONDS = 0.25
 AGAIN_SECONDS = 1.0
+PATIENCE_SECONDS = 30.0
 
 StoredType = Annotated[str, Query(pattern=r"^[a-z_]{1,60}(\.[a-z_]{1,60}\.v[0-9]{1,4})?$")]
 Position = Annotated[int, Query(ge=0, le=INTEGER_MAX)]
@@ -140,11 +144,12 @@ async def _lines(
     """Pages of lines up to the end of the log, and then, when following, whenever it grows."""
     (after, head), log, left = between, node.workspace.log, limit
     with node.pulse.felt() as beat:
+        beat.set()  # for the log may have grown since its end was looked up
         while True:
             while after < head and left != 0:
                 size = PAGE_EVENTS if left is None else min(PAGE_EVENTS, left)
-                page = log.read(after, until=head, limit=size, **chosen)
-                recorded = await to_thread.run_sync(list, islice(page, size))
+                page = partial(log.read, after, until=head, limit=size, **chosen)
+                recorded = await _patiently(_all, page)
                 after = recorded[-1].position if len(recorded) == size else head
                 left = None if left is None else left - len(recorded)
                 if recorded:
@@ -156,7 +161,23 @@ async def _lines(
             if quiet.cancelled_caught:
                 yield b"\n"
             beat.clear()
-            head = await to_thread.run_sync(log.last_position)
+            head = await _patiently(log.last_position)
+
+
+def _all(page: Callable[[], Iterator[RecordedEvent]]) -> list[RecordedEvent]:
+    return list(page())
+
+
+async def _patiently(read: Callable[..., T], *arguments: Any) -> T:
+    """What the log says, also when its database is just being started again."""
+    until = time.monotonic() + PATIENCE_SECONDS
+    while True:
+        try:
+            return await to_thread.run_sync(read, *arguments)
+        except Unavailable:
+            if time.monotonic() > until:
+                raise
+            await asyncio.sleep(AGAIN_SECONDS)
 
 
 def line(recorded: RecordedEvent, *, personal: bool) -> bytes:

@@ -70,10 +70,11 @@ def kill_postgres(_: ServerProcess, postgres: EmbeddedPostgres, chance: random.R
 
 def kill_backend(_: ServerProcess, postgres: EmbeddedPostgres, chance: random.Random) -> None:
     """Kill one of PostgreSQL's other processes, after which it starts anew by itself."""
-    children = Path(f"/proc/{first_process(postgres)}/task").glob("*/children")
-    pids = sorted(int(pid) for listed in children for pid in listed.read_text().split())
+    children = Path(f"/proc/{first_process(postgres)}/task/{first_process(postgres)}/children")
+    while not (pids := children.read_text().split()):  # it is just starting anew
+        time.sleep(0.01)
     with suppress(ProcessLookupError):
-        os.kill(chance.choice(pids), signal.SIGKILL)
+        os.kill(int(chance.choice(pids)), signal.SIGKILL)
 
 
 def first_process(postgres: EmbeddedPostgres) -> int:
