@@ -47,6 +47,7 @@ class Ground:
         self.url = url
         self.seconds = options.seconds
         self.warm_up = min(WARM_UP_SECONDS, options.seconds)
+        self.databases: list[str] = []
 
     @classmethod
     @contextmanager
@@ -63,6 +64,7 @@ class Ground:
         name = f"contest_{uuid4().hex}"
         with psycopg.connect(self.url, autocommit=True) as connection:
             connection.execute(f"CREATE DATABASE {name}")
+        self.databases.append(name)
         return with_database(self.url, name)
 
     def folder(self) -> Path:
