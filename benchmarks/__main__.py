@@ -7,6 +7,7 @@ import importlib
 import json
 import logging
 import sys
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import structlog
@@ -15,7 +16,7 @@ from rich.console import Console
 from benchmarks.base import Options, machine
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from benchmarks.base import Report
 
@@ -36,16 +37,27 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if unknown := set(given.names) - set(NAMES):
         parser.error(f"there is no benchmark {', '.join(sorted(unknown))}")
     options = Options(given.seconds, given.rounds, given.events, given.install_peers)
-    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
     held = True
-    for name in given.names or NAMES:
-        report = run(name, options)
-        held &= report.holds
-        if given.json:
-            print(json.dumps(report.as_json()), flush=True)
-        else:
-            report.show(Console())
+    with warnings_only():
+        for name in given.names or NAMES:
+            report = run(name, options)
+            held &= report.holds
+            if given.json:
+                print(json.dumps(report.as_json()), flush=True)
+            else:
+                report.show(Console())
     return 0 if held else 1
+
+
+@contextmanager
+def warnings_only() -> Iterator[None]:
+    """Log lines of this process that say less than a warning are left out meanwhile."""
+    before = structlog.get_config()
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
+    try:
+        yield
+    finally:
+        structlog.configure(**before)
 
 
 def run(name: str, options: Options) -> Report:

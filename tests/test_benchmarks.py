@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 
 import psycopg
 import pytest
+import structlog
 
 from benchmarks import write
-from benchmarks.__main__ import NAMES, main
+from benchmarks.__main__ import NAMES, main, warnings_only
 from benchmarks.base import Must, Report, median_ratio, percentile
 from benchmarks.contest import Ground
 
@@ -51,6 +52,13 @@ def test_a_benchmark_runs_and_says_what_must_hold(name, capsys):
         assert must.keys() >= {"name", "value", "holds"}
         assert len(must.keys() & {"at_least", "at_most"}) == 1
     assert status == (0 if all(must["holds"] for must in report["must"]) else 1)
+
+
+def test_a_benchmark_leaves_the_log_lines_of_others_alone():
+    before = structlog.get_config()
+    with warnings_only():
+        assert structlog.get_config() != before
+    assert structlog.get_config() == before
 
 
 def test_an_unknown_benchmark_is_refused(capsys):
