@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from benchmarks.base import Report
 
-NAMES = ("write", "rebuild", "live", "read")
+NAMES = ("write", "length", "rebuild", "live", "read")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -31,7 +31,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--json", action="store_true", help="one JSON object for each benchmark")
     parser.add_argument("--seconds", type=float, default=usual.seconds, help="of each measurement")
     parser.add_argument("--rounds", type=int, default=usual.rounds, help="of alternating runs")
-    parser.add_argument("--events", type=int, default=usual.events, help="in the log to rebuild")
+    parser.add_argument("--events", type=int, help="in the log that is measured on")
     parser.add_argument("--install-peers", action="store_true", help="fetch peers from npm")
     given = parser.parse_args(arguments)
     if unknown := set(given.names) - set(NAMES):

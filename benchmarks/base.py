@@ -26,7 +26,8 @@ class Options:
 
     seconds: float = 5.0
     rounds: int = 3
-    events: int = 300_000
+    events: int | None = None
+    """In the log that is measured on; each benchmark has its own number."""
     install_peers: bool = False
 
 

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 READING, REBUILDING = "reading the log alone", "rebuilding all tables"
 LIBRARY = "the library's ProjectionRunner"
+EVENTS = 300_000
 SAMPLE_EVENTS = 1_000
 """How many events the peer gets: it does as many each second whatever their number."""
 
@@ -30,15 +31,16 @@ SAMPLE_EVENTS = 1_000
 def run(options: Options, say: Callable[[str], None]) -> Report:
     """The median of several rebuilds of one log."""
     report = Report("rebuild")
-    sample = min(SAMPLE_EVENTS, options.events)
+    wanted = options.events or EVENTS
+    sample = min(SAMPLE_EVENTS, wanted)
     rates: dict[str, list[float]] = {READING: [], REBUILDING: [], LIBRARY: []}
     with (
         Ground.prepared(options) as ground,
         Workspace.open(ground.folder(), ground.database()) as workspace,
     ):
-        say(f"writing {options.events:,} events")
-        found(workspace, options.events)
-        events = multiply(workspace, options.events)
+        say(f"writing {wanted:,} events")
+        found(workspace, wanted)
+        events = multiply(workspace, wanted)
         for number in range(1, options.rounds + 1):
             say(f"round {number} of {options.rounds}")
             rates[READING].append(events / seconds_of(read, workspace))
