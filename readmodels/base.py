@@ -87,8 +87,8 @@ class Database:
             for catalog, tables in self._tables.items():
                 wanted = {"moment_of": MOMENT_OF.format(catalog=quoted(catalog))}
                 for table in tables:
-                    statements = view_of(catalog, table, declared).statements()
-                    wanted[table.name] = ";\n".join(statements)
+                    view = view_of(catalog, table, declared, self.catalog)
+                    wanted[table.name] = ";\n".join(view.statements())
                 if catalog == self.catalog:
                     wanted["position_at"] = POSITION_AT.format(catalog=quoted(catalog))
                     wanted |= _reports({table.name for table in tables})

@@ -1,7 +1,8 @@
 """The views and table macros that readers ask: made anew whenever the database is opened.
 
-For every dimension `x`: the view `x` of what is, `x_history` of every version, and the macro
-`x_at(as_of, known_at)` of what was. For every fact table `f`: `f` and `f_at(as_of, known_at)`.
+For every dimension `x`: the view `x` of what is, `x_history` of every version, and the macros
+`x_at(as_of, known_at)` of what was and `x_between(since, as_of, known_at)` of what changed. For
+every fact table `f`: `f` and `f_at(as_of, known_at)`.
 On a connection with the variables `as_of` or `known_at` all of them mean that moment. DuckDB folds
 the conditions before it plans: without a moment the closed versions are not even read.
 """
@@ -16,6 +17,15 @@ from readmodels.schema import BEGIN, END, HAPPENED, ID, Column, Table, quoted, t
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+MOMENT = ("as_of", "known_at")
+"""What macros take that tell what was so at a moment, and as far as was known."""
+
+PERIOD = ("since", *MOMENT, "known_since")
+"""What macros take that compare a moment with an earlier one, and with what was known then."""
+
+WAS = "As it was at a time, or as it was known at a position:"
+CHANGED = "What changed between two times, a row for each record and column that differs:"
+
 TYPES = {"text": "VARCHAR", "integer": "BIGINT", "number": "DOUBLE", "boolean": "BOOLEAN"}
 """Types of custom fields, as columns."""
 
@@ -24,6 +34,9 @@ ASKED = "getvariable('as_of')::TIMESTAMPTZ", "getvariable('known_at')::BIGINT"
 
 GIVEN = f"coalesce(moment_of(as_of), {ASKED[0]})", f"coalesce(known_at::BIGINT, {ASKED[1]})"
 """The moment a macro is asked about: what it is given, else that of the connection."""
+
+EARLIER = "moment_of(since)", "coalesce(known_since::BIGINT, known_at::BIGINT)"
+"""The earlier moment of a comparison: NULL, unless it is given."""
 
 MOMENT_OF = """
 CREATE OR REPLACE MACRO {catalog}.main.moment_of(said) AS (
@@ -51,18 +64,21 @@ class CustomField:
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """What readers see of a table in one file: each column, and how it is computed."""
+    """What readers see of a table in one file: each column, and how it is computed.
+
+    `log` is the file that has the envelopes of events.
+    """
 
     catalog: str
     table: Table
     columns: tuple[tuple[Column, str], ...]
+    log: str
 
     def select(self, part: str, ends: Sequence[str] = ()) -> str:
         """The rows of one stored part."""
         named = [f"{how} AS {quoted(column.name)}" for column, how in self.columns]
-        return (
-            f"SELECT {', '.join([*named, *ends])} FROM {quoted(self.catalog)}.stored.{quoted(part)}"
-        )
+        table = f"{quoted(self.catalog)}.stored.{quoted(part)}"
+        return f"SELECT {', '.join([*named, *ends])} FROM {table} AS stored"
 
     def statements(self) -> Iterator[str]:
         """The statements that make the views and the macro."""
@@ -73,14 +89,15 @@ class View:
             case "fact":
                 rows = self.select(name)
                 yield from self._view(name, told, _happened(rows, *ASKED))
-                yield from self._macro(_happened(rows, *GIVEN))
+                yield from self._macro("at", WAS, MOMENT, _happened(rows, *GIVEN))
             case "dimension":
                 rows = self._versions()
                 yield from self._view(name, told, _true(rows, *ASKED))
                 yield from self._view(
                     f"{name}_history", f"Every version: {told}", _begun(rows, *ASKED)
                 )
-                yield from self._macro(_true(rows, *GIVEN))
+                yield from self._macro("at", WAS, MOMENT, _true(rows, *GIVEN))
+                yield from self._macro("between", CHANGED, PERIOD, self._between(rows))
 
     def _versions(self) -> str:
         """Every version of every record."""
@@ -97,11 +114,55 @@ class View:
         for column in (*(column for column, _ in self.columns), *ends):
             yield f"COMMENT ON COLUMN {named}.{quoted(column.name)} IS {text(column.description)}"
 
-    def _macro(self, rows: str) -> Iterator[str]:
-        name = f"{quoted(self.catalog)}.main.{quoted(self.table.name + '_at')}"
-        told = f"As it was at a time, or as it was known at a position: {self.table.description}"
-        yield f"CREATE OR REPLACE MACRO {name}(as_of := NULL, known_at := NULL) AS TABLE {rows}"
-        yield f"COMMENT ON MACRO TABLE {name} IS {text(told)}"
+    def _macro(self, suffix: str, what: str, parameters: Sequence[str], rows: str) -> Iterator[str]:
+        name = f"{quoted(self.catalog)}.main.{quoted(f'{self.table.name}_{suffix}')}"
+        given = ", ".join(f"{parameter} := NULL" for parameter in parameters)
+        yield f"CREATE OR REPLACE MACRO {name}({given}) AS TABLE {rows}"
+        yield f"COMMENT ON MACRO TABLE {name} IS {text(f'{what} {self.table.description}')}"
+
+    def _between(self, rows: str) -> str:
+        """Columns that differ between two moments, and the last event that set each."""
+        since, known_since = EARLIER
+        entity = ", ".join(quoted(name) for name in self.table.entity)
+        compared = [c.name for c, _ in self.columns if c not in BEGIN and c.name != "digest"]
+        values = ", ".join(
+            f"{{column_name: {text(name)}, value: compared.{quoted(name)}::VARCHAR}}"
+            for name in compared
+            if name not in self.table.entity
+        )
+        return f"""
+  WITH known AS (
+    SELECT *, coalesce((since IS NOT NULL OR known_since IS NOT NULL)
+      AND ({since} IS NULL OR valid_from <= {since})
+      AND ({known_since} IS NULL OR position <= {known_since}), false) AS _before
+    FROM ({_begun(rows, *GIVEN)})
+  ), compared AS (
+    FROM known
+    QUALIFY NOT _before OR NOT lead(_before) OVER (PARTITION BY {entity} ORDER BY position)
+  ), told AS (
+    SELECT {entity}, position, _before, unnest([{values}], recursive := true)
+    FROM compared
+  ), followed AS (
+    SELECT *, value IS DISTINCT FROM lag(value) OVER (
+      PARTITION BY {entity}, column_name ORDER BY position) AS is_set
+    FROM told
+  ), changed AS (
+    SELECT
+      {entity},
+      if(bool_or(_before), 'changed', 'appeared') AS change,
+      column_name,
+      any_value(value) FILTER (_before) AS old_value,
+      arg_max_null(value, position) AS new_value,
+      count(*) FILTER (NOT _before) AS versions,
+      max(position) FILTER (NOT _before AND is_set) AS position
+    FROM followed
+    GROUP BY {entity}, column_name
+    HAVING old_value IS DISTINCT FROM new_value
+  )
+  SELECT changed.*, event.type, event.event_id, event.occurred_at, event.recorded_at, event.actor
+  FROM changed
+  LEFT JOIN {quoted(self.log)}.stored.event USING (position)
+  ORDER BY position, {entity}, column_name"""
 
 
 def _happened(rows: str, as_of: str, known_at: str) -> str:
@@ -131,15 +192,22 @@ def _true(rows: str, as_of: str, known_at: str) -> str:
     )
 
 
-def view_of(catalog: str, table: Table, declared: Sequence[CustomField] = ()) -> View:
+def view_of(
+    catalog: str, table: Table, declared: Sequence[CustomField] = (), log: str = ""
+) -> View:
     """What readers see of a table: custom fields as columns, the digests as one."""
-    if table.kind == "plain":
-        return View(catalog, table, tuple((c, quoted(c.name)) for c in table.columns))
     own = [column for column in table.columns if not column.digest_of]
+    if table.kind == "plain":
+        return View(catalog, table, tuple(map(_stored, own)), log or catalog)
     common = BEGIN if table.kind == "dimension" else HAPPENED
-    columns = [(column, quoted(column.name)) for column in (ID, *own)]
-    columns += [*_custom(table, own, declared), *_digest(table)]
-    return View(catalog, table, (*columns, *((column, quoted(column.name)) for column in common)))
+    columns = [_stored(column) for column in (ID, *own)]
+    columns += [*_custom(table, own, declared), *_digest(table), *map(_stored, common)]
+    return View(catalog, table, tuple(columns), log or catalog)
+
+
+def _stored(column: Column) -> tuple[Column, str]:
+    """A column as it is; a parameter of a macro may have the same name."""
+    return column, f"stored.{quoted(column.name)}"
 
 
 def _custom(

@@ -212,7 +212,7 @@ def test_no_two_tables_have_one_name():
         name
         for table in TABLES
         for name in (
-            [table.name, f"{table.name}_history", f"{table.name}_at"]
+            [table.name, *(f"{table.name}_{suffix}" for suffix in ("history", "at", "between"))]
             if table.kind == "dimension"
             else [table.name, f"{table.name}_at"]
         )
