@@ -35,9 +35,11 @@ class Store:
         self._columns = {name: columns for t in tables for name, columns in t.parts().items()}
         self.writing = False
         self.position = self._moved = self._bookmark.position
+        connection.begin()
         for part, columns in self._columns.items():
             defined = ", ".join(f"{quoted(c.name)} {c.type}" for c in columns)
             connection.execute(f"CREATE TABLE IF NOT EXISTS {self.named(part)} ({defined})")
+        connection.commit()
 
     def named(self, part: str) -> str:
         """The full name of a stored table."""

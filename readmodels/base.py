@@ -184,13 +184,15 @@ def _make(connection: DuckDBPyConnection, made: str, wanted: Mapping[str, str]) 
     """Run the statements that were not run before, or that read otherwise then."""
     connection.begin()
     connection.execute(f"CREATE TABLE IF NOT EXISTS {made} (name VARCHAR, digest VARCHAR)")
-    before = dict(connection.execute(f"SELECT name, digest FROM {made}").fetchall())
-    for name, sql in wanted.items():
-        digest = hashlib.sha256(sql.encode()).hexdigest()
-        if before.get(name) != digest:
-            connection.execute(sql)
-            connection.execute(f"DELETE FROM {made} WHERE name = ?", [name])
-            connection.execute(f"INSERT INTO {made} VALUES (?, ?)", [name, digest])
+    before = set(connection.execute(f"SELECT name, digest FROM {made}").fetchall())
+    digests = {name: hashlib.sha256(sql.encode()).hexdigest() for name, sql in wanted.items()}
+    new = {name: digest for name, digest in digests.items() if (name, digest) not in before}
+    for name in new:
+        connection.execute(wanted[name])
+    if new:
+        told = [list(new), list(new.values())]
+        connection.execute(f"DELETE FROM {made} WHERE name IN (SELECT unnest(?))", told[:1])
+        connection.execute(f"INSERT INTO {made} SELECT unnest(?), unnest(?)", told)
     connection.commit()
 
 

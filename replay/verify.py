@@ -9,7 +9,6 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, Literal
 
-from learning.verification import verify_models
 from projections.log import event, poison_event, poison_value
 from replay.compare import first_difference
 from replay.reservations import recompute
@@ -91,6 +90,8 @@ def verify(
     with verdict.timed("reservations"):
         _reservations(log, verdict)
     if models:
+        from learning.verification import verify_models  # noqa: PLC0415 - a second of loading
+
         verdict.models = True
         with verdict.timed("models"):
             if difference := verify_models(workspace):

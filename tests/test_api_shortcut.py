@@ -7,24 +7,24 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from api.node import Node
 from api.shortcut import Shortcut
 from commands.lead import CaptureLead, QualifyLead
-from tests.doors import Client
+from tests.doors import Client, a_node
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
+
+    from api.node import Node
 
 ANN = UUID(int=0xA)
-LEAD, BANT = CaptureLead.example, QualifyLead.example
+LEAD, BANT = CaptureLead.example | {"email": None}, QualifyLead.example
 SOMEWHERE = "/leads/018f0000-0000-7000-8000-000000000001"
 LONG = {"Correlation-Id": str(uuid4())}
 
 
-@pytest.fixture
-def node(tmp_path: Path, database_url: str) -> Iterator[Node]:
-    with Node.open(tmp_path, database_url) as started:
+@pytest.fixture(scope="module")
+def node(postgres_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Node]:
+    with a_node(postgres_url, tmp_path_factory.mktemp("shortcut")) as started:
         yield started
 
 
@@ -63,7 +63,7 @@ def test_a_command_in_good_order_takes_the_short_way(taken, ann: Client):
 
 
 def test_a_record_is_started_under_one_id_on_either_way(ann: Client):
-    key = {"Idempotency-Key": "once"}
+    key = {"Idempotency-Key": "started-once"}
     short = ann.post("/leads", LEAD, headers=key)
     long = ann.post("/leads", LEAD, headers=key | LONG)
     assert short.json() == long.json()
@@ -73,7 +73,7 @@ def test_a_record_is_started_under_one_id_on_either_way(ann: Client):
 
 def test_an_idempotency_key_counts_on_either_way(ann: Client):
     lead = ann.post("/leads", LEAD).headers["Location"]
-    key = {"Idempotency-Key": "once"}
+    key = {"Idempotency-Key": "engaged-once"}
     long = ann.post(f"{lead}/engage", {"kind": "call"}, headers=key | LONG)
     short = ann.post(f"{lead}/engage", {"kind": "call"}, headers=key)
     other = ann.post(f"{lead}/engage", {"kind": "reply"}, headers=key)

@@ -61,7 +61,6 @@ def told(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any]
 
 
 @pytest.mark.timeout(SECONDS)
-@pytest.mark.xdist_group("docs")
 def test_the_demo_tells_what_it_did(told: tuple[Path, dict[str, Any]]):
     _, result = told
     assert result["digests_equal"] is True
@@ -72,7 +71,6 @@ def test_the_demo_tells_what_it_did(told: tuple[Path, dict[str, Any]]):
 
 
 @pytest.mark.timeout(SECONDS)
-@pytest.mark.xdist_group("docs")
 def test_the_demo_told_again_tells_nothing_new(told: tuple[Path, dict[str, Any]]):
     folder, before = told
     again = run(folder, "demo", "--once", "--json", "--until", UNTIL)
@@ -83,7 +81,6 @@ def test_the_demo_told_again_tells_nothing_new(told: tuple[Path, dict[str, Any]]
 
 
 @pytest.mark.timeout(SECONDS)
-@pytest.mark.xdist_group("docs")
 @pytest.mark.parametrize("line", commands())
 def test_a_documented_command_runs(line: str, told: tuple[Path, dict[str, Any]], tmp_path: Path):
     program, *arguments = shlex.split(line)

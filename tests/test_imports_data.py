@@ -32,8 +32,6 @@ DATA = Path(os.environ.get("BACKSTORY_DATA", "../shared/data"))
 LEAKS = ("tag", "quality", "profile_index", "asymmetrique", "notable", "lead_profile")
 CPU_SECONDS_PER_ROW_MAX = 1 / 1_200
 
-pytestmark = pytest.mark.xdist_group("real data")
-
 
 def real(name: str) -> Path:
     """A folder of real data; the test is skipped where there is none."""

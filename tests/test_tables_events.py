@@ -16,6 +16,7 @@ from domain.deal import DealAmountChanged
 from domain.lead import LeadCaptured, LeadCustomFieldsSet
 from eventstore.envelope import RecordedEvent
 from projections.base import Dimension, FactTable, assign, envelope, field, row, state
+from projections.deal import amount_change, deal
 from projections.tables import Tables
 from tests.random_log import EPOCH, arrow, dice, random_event, random_log, unseal
 
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 STREAM = UUID(int=1)
+DEALS: dict[str, Any] = {"dimensions": [deal], "facts": [amount_change]}
+"""Tables enough for changes of amounts, and sooner made than all."""
 
 
 def recorded(place: int, event: Event, stream: UUID = STREAM) -> RecordedEvent:
@@ -75,7 +78,7 @@ def test_a_poisoned_event_is_named_and_skipped(tmp_path: Path, error: str, size:
     changes: list[Any] = [random_event(chance, DealAmountChanged) for _ in range(3)]
     log = [recorded(place, event) for place, event in enumerate(changes, 1)]
     batch = spoiled(log, 1, data=POISONS[error])
-    tables = Tables(tmp_path, unseal())
+    tables = Tables(tmp_path, unseal(), **DEALS)
     for begin in range(0, len(batch), size):
         tables.apply(batch.slice(begin, size))
     assert tables.poisoned == 1
@@ -92,7 +95,7 @@ def test_a_poisoned_event_is_named_and_skipped(tmp_path: Path, error: str, size:
     assert tables.database.query("SELECT count(*) FROM event").item() == 3
     assert tables.database.query("SELECT version FROM stream").item() == 3
     tables.close()
-    again = Tables(tmp_path, unseal())
+    again = Tables(tmp_path, unseal(), **DEALS)
     assert (again.poisoned, again.position) == (1, 3)
     again.close()
 
@@ -104,7 +107,7 @@ def test_numbers_in_any_notation_are_exact(tmp_path: Path):
         previous_amount=Decimal("-0.10"),
         previous_currency="EUR",
     )
-    tables = Tables(tmp_path, unseal())
+    tables = Tables(tmp_path, unseal(), **DEALS)
     tables.apply(arrow([recorded(1, event)]))
     row = tables.database.query("SELECT from_amount, to_amount FROM amount_change").row(0)
     tables.close()
