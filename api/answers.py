@@ -20,6 +20,7 @@ from api.problems import NotFound, PositionNotReached, problems
 from domain.values import INTEGER_MAX
 from projections.base import Dimension
 from readmodels import query as asking
+from readmodels.units import unit_of
 from replay.base import ReplayError, moment
 
 if TYPE_CHECKING:
@@ -189,7 +190,10 @@ def _reply(content: dict[str, Any], headers: dict[str, str] | None = None) -> Re
 
 def _documented(query: asking.Query) -> dict[str, Any]:
     """What comes back, for the documentation."""
-    columns = {name: {"description": told} for name, told in query.columns.items()}
+    columns = {
+        name: {"description": told} | ({"x-unit": unit_of(told)} if unit_of(told) else {})
+        for name, told in query.columns.items()
+    }
     item = {"type": "object", "properties": columns, "additionalProperties": True}
     position = {"type": "integer", "description": "Where in the log the answer was taken."}
     properties: dict[str, Any] = {"item": item, "position": position}

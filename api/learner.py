@@ -2,10 +2,10 @@
 
 from api.answers import answer
 from api.base import doors
-from readmodels.query import report
+from readmodels.learner import learner_calibration, learner_performance, learner_progress
 
 router = doors("learners")
 
-answer(router, "/performance", report("learner_performance"))
-answer(router, "/calibration", report("learner_calibration"))
-answer(router, "/progress", report("learner_progress"))
+answer(router, "/performance", learner_performance)
+answer(router, "/calibration", learner_calibration)
+answer(router, "/progress", learner_progress)

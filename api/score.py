@@ -3,9 +3,9 @@
 from api.answers import answer, show
 from api.base import doors
 from projections.score import score
-from readmodels.query import report
+from readmodels.score import score_explained
 
 router = doors("scores")
 
-answer(router, "/explained", report("score_explained"))
+answer(router, "/explained", score_explained)
 show(router, score)

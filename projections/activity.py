@@ -11,6 +11,7 @@ from domain.activity import (
     ActivityStarted,
 )
 from projections.base import Assignments, Dimension, FactTable, assign, envelope, field, row, state
+from readmodels.units import minutes
 
 ABOUT: Assignments = assign(
     customer_id=field,
@@ -70,7 +71,7 @@ activity = Dimension(
         "priority": "low, normal or high.",
         "direction": "inbound, outbound or internal.",
         "outcome": "How it ended, such as reached or no_answer.",
-        "duration_minutes": "How long it took.",
+        "duration_minutes": minutes("How long it took."),
         "completed_at": "When it was done.",
         "reason": "Why it was cancelled.",
         "title": "What it is, in a line.",
@@ -102,7 +103,7 @@ interaction = FactTable(
         "kind": "task, call, meeting, email or message.",
         "direction": "inbound, outbound or internal.",
         "outcome": "How it ended, such as reached or no_answer.",
-        "duration_minutes": "How long it took.",
+        "duration_minutes": minutes("How long it took."),
         "activity_owner": "The user who did it.",
         "customer_id": "The customer it was about.",
         "contact_id": "The contact it was with.",

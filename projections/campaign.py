@@ -15,6 +15,7 @@ from domain.campaign import (
     CampaignStarted,
 )
 from projections.base import Dimension, FactTable, assign, envelope, field, row
+from readmodels.units import count, money, ordinal
 
 campaign = Dimension(
     "campaign",
@@ -43,7 +44,7 @@ campaign = Dimension(
         "name": "Name of the campaign.",
         "channel": "email, social, event, ads, content, phone, mail or other.",
         "objective": "What it is to reach.",
-        "budget": "What it may cost, in the currency of the row.",
+        "budget": money("What it may cost, in the currency of the row."),
         "currency": "Currency of budget and costs, ISO 4217.",
         "starts_on": "First day, as planned.",
         "ends_on": "Last day, as planned.",
@@ -51,7 +52,7 @@ campaign = Dimension(
         "started_at": "When it started.",
         "completed_at": "When it was completed.",
         "pause_reason": "Why it was interrupted last.",
-        "cost_total": "What it cost so far.",
+        "cost_total": money("What it cost so far."),
     },
 )
 
@@ -71,7 +72,7 @@ campaign_member = Dimension(
         "campaign_id": "The campaign.",
         "member_id": "The lead or contact.",
         "member_type": "lead or contact.",
-        "touches": "How often the campaign reached the member, or the member reacted.",
+        "touches": count("How often the campaign reached the member, or the member reacted."),
         "last_touch": "What happened last, such as sent or clicked.",
     },
 )
@@ -95,8 +96,8 @@ touch = FactTable(
         "member_id": "The lead or contact.",
         "member_type": "lead or contact.",
         "kind": "sent, opened, clicked, replied, converted, bounced or opted_out.",
-        "touch_number": "1 for the first touch of the member, and so on.",
-        "cost": "What it cost, if it was told.",
+        "touch_number": ordinal("1 for the first touch of the member, and so on."),
+        "cost": money("What it cost, if it was told."),
         "currency": "Currency of the cost.",
     },
 )
@@ -106,7 +107,7 @@ campaign_cost = FactTable(
     on={CampaignCostRecorded: row(cost=field, currency=field, purpose=field)},
     description="What campaigns cost.",
     columns={
-        "cost": "The amount.",
+        "cost": money("The amount."),
         "currency": "Its currency.",
         "purpose": "What it was for.",
     },

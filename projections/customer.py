@@ -12,6 +12,7 @@ from domain.customer import (
     CustomerTierChanged,
 )
 from projections.base import Dimension, FactTable, assign, envelope, field, row, state
+from readmodels.units import count, money
 
 customer = Dimension(
     "customer",
@@ -51,8 +52,8 @@ customer = Dimension(
         "industry": "The line of business.",
         "country": "Country, ISO 3166-1 alpha-2.",
         "currency": "Currency of the annual revenue, ISO 4217.",
-        "employees": "How many people work there.",
-        "annual_revenue": "Revenue in a year, in the currency of the row.",
+        "employees": count("How many people work there."),
+        "annual_revenue": money("Revenue in a year, in the currency of the row."),
         "parent_id": "The customer this one belongs to.",
         "customer_since": "When the company became a customer.",
         "preferences": "Settings and wishes, as one object.",

@@ -14,6 +14,7 @@ from domain.deal import (
     DealWon,
 )
 from projections.base import Assignments, Dimension, FactTable, assign, envelope, field, row, state
+from readmodels.units import money, ordinal, share
 
 STAGE: Assignments = assign(
     stage=field.to_stage,
@@ -99,12 +100,12 @@ deal = Dimension(
         "customer_id": "The customer it is with.",
         "contact_id": "The contact it is with.",
         "pipeline_id": "The pipeline it goes through.",
-        "pipeline_revision": "The revision of the pipeline its stage was judged by.",
+        "pipeline_revision": ordinal("The revision of the pipeline its stage was judged by."),
         "stage": "Key of the stage it is in.",
         "stage_since": "When it came into the stage.",
-        "probability": "How likely the stage makes a sale: 0 to 1, as of the move into it.",
+        "probability": share("How likely the stage makes a sale: 0 to 1, as of the move into it."),
         "forecast_category": "pipeline, best_case, commit, closed or omitted.",
-        "amount": "What it is worth, in the currency of the row.",
+        "amount": money("What it is worth, in the currency of the row."),
         "currency": "Currency of the amount, ISO 4217.",
         "expected_close": "When it is expected to be won.",
         "product": "What is sold.",
@@ -140,8 +141,8 @@ stage_change = FactTable(
         "kind": "opened, moved, won, lost or reopened.",
         "from_stage": "The stage before; null when the deal was opened.",
         "to_stage": "The stage after.",
-        "probability": "How likely the new stage makes a sale, 0 to 1.",
-        "amount": "What the deal was worth then.",
+        "probability": share("How likely the new stage makes a sale, 0 to 1."),
+        "amount": money("What the deal was worth then."),
         "currency": "Currency of the amount.",
         "pipeline_id": "The pipeline.",
         "deal_owner": "The user responsible for the deal then.",
@@ -163,9 +164,9 @@ amount_change = FactTable(
     },
     description="Deals that became worth more or less.",
     columns={
-        "from_amount": "The amount before.",
+        "from_amount": money("The amount before.", "from_currency"),
         "from_currency": "Its currency.",
-        "to_amount": "The amount after.",
+        "to_amount": money("The amount after.", "to_currency"),
         "to_currency": "Its currency.",
         "deal_owner": "The user responsible for the deal then.",
     },
@@ -199,7 +200,7 @@ deal_closed = FactTable(
     description="Deals won and lost; a deal that was reopened can be here twice.",
     columns={
         "outcome": "won or lost.",
-        "amount": "What the deal was worth.",
+        "amount": money("What the deal was worth."),
         "currency": "Currency of the amount.",
         "from_stage": "The last open stage.",
         "deal_owner": "The user who had it when it was closed.",

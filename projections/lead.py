@@ -12,6 +12,7 @@ from domain.lead import (
     LeadRecycled,
 )
 from projections.base import Dimension, FactTable, assign, envelope, field, row, state
+from readmodels.units import count, ordinal, points
 
 lead = Dimension(
     "lead",
@@ -75,11 +76,11 @@ lead = Dimension(
         "country": "Country of the lead, ISO 3166-1 alpha-2.",
         "email_kind": "Whether the e-mail address is one of a business, a free one, or none.",
         "has_phone": "Whether a telephone number is known.",
-        "engagements": "How often the lead showed interest after it was captured.",
-        "budget": "BANT: is there money? 0 to 5.",
-        "authority": "BANT: can the lead decide? 0 to 5.",
-        "need": "BANT: is there a need? 0 to 5.",
-        "timeline": "BANT: is it soon? 0 to 5.",
+        "engagements": count("How often the lead showed interest after it was captured."),
+        "budget": points("BANT: is there money? 0 to 5."),
+        "authority": points("BANT: can the lead decide? 0 to 5."),
+        "need": points("BANT: is there a need? 0 to 5."),
+        "timeline": points("BANT: is it soon? 0 to 5."),
         "reason": "Why the lead was disqualified.",
         "customer_id": "The customer the lead became.",
         "contact_id": "The contact the lead became.",
@@ -111,7 +112,7 @@ engagement = FactTable(
     description="What leads did that shows interest.",
     columns={
         "kind": "What the lead did, such as email_opened or form_submitted.",
-        "engagement_number": "1 for the lead's first engagement, and so on.",
+        "engagement_number": ordinal("1 for the lead's first engagement, and so on."),
         "lead_owner": "The user responsible for the lead then.",
         "lead_source": "Where the lead came from.",
         "note": "What was noted about it.",

@@ -1,6 +1,7 @@
 """What the tables say of the log itself; these rows need no declaration."""
 
 from readmodels.schema import ID, Column, Table
+from readmodels.units import ordinal
 
 event = Table(
     "event",
@@ -19,8 +20,8 @@ stream = Table(
     (
         ID,
         Column("aggregate", "VARCHAR", "What the stream is about, such as lead."),
-        Column("version", "BIGINT", "Version of the stream: the number of its events."),
-        Column("position", "BIGINT", "Position of its last event."),
+        Column("version", "BIGINT", ordinal("Version of the stream: the number of its events.")),
+        Column("position", "BIGINT", ordinal("Position of its last event.")),
         Column(
             "effective_at", "TIMESTAMPTZ", "The latest time at which one of its events happened."
         ),
@@ -32,7 +33,7 @@ poison_event = Table(
     "poison_event",
     "plain",
     (
-        Column("position", "BIGINT", "Position of the event in the log."),
+        Column("position", "BIGINT", ordinal("Position of the event in the log.")),
         Column("stream_id", "UUID", "The stream the event is in."),
         Column("type", "VARCHAR", "Type of the event as it is stored."),
         Column("error", "VARCHAR", "What is wrong with it; it carries no values."),

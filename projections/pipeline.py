@@ -2,6 +2,7 @@
 
 from domain.pipeline import Pipeline, PipelineDefined, PipelineRetired, PipelineRevised
 from projections.base import Dimension, assign, field
+from readmodels.units import ordinal
 
 pipeline = Dimension(
     "pipeline",
@@ -16,6 +17,6 @@ pipeline = Dimension(
         "status": "active or retired.",
         "name": "Name of the pipeline.",
         "stages": "Its stages in order: key, name, probability, status, forecast_category.",
-        "revision": "1 for the first definition, and so on.",
+        "revision": ordinal("1 for the first definition, and so on."),
     },
 )

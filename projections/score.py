@@ -2,6 +2,7 @@
 
 from domain.score import OutcomeLearned, Score, ScoreRecorded
 from projections.base import Dimension, FactTable, assign, envelope, field, row
+from readmodels.units import ordinal, share
 
 score = Dimension(
     "score",
@@ -31,11 +32,11 @@ score = Dimension(
         "learner": "Who foresees, such as LeadConversion.",
         "subject_type": "The kind of record, such as lead.",
         "subject_id": "The record.",
-        "value": "The probability foreseen, 0 to 1.",
+        "value": share("The probability foreseen, 0 to 1."),
         "model_version": "The version of the model that said so.",
         "inputs": "What the model looked at, as one object.",
         "contributions": "What each input added, in log-odds, as one object; they add up.",
-        "cause_position": "Position of the event that was scored, or that told the outcome.",
+        "cause_position": ordinal("Position of the event that was scored, or told the outcome."),
         "scored_at": "When it was said.",
         "outcome": "What came of it, once known.",
     },
@@ -60,11 +61,11 @@ score_change = FactTable(
         "learner": "Who foresees, such as LeadConversion.",
         "subject_type": "The kind of record, such as lead.",
         "subject_id": "The record.",
-        "value": "The probability foreseen, 0 to 1.",
+        "value": share("The probability foreseen, 0 to 1."),
         "model_version": "The version of the model that said so.",
         "inputs": "What the model looked at, as one object.",
         "contributions": "What each input added, in log-odds, as one object; they add up.",
-        "cause_position": "Position of the event that was scored.",
+        "cause_position": ordinal("Position of the event that was scored."),
     },
 )
 
@@ -86,7 +87,7 @@ score_outcome = FactTable(
         "subject_type": "The kind of record, such as lead.",
         "subject_id": "The record.",
         "outcome": "Whether it came true.",
-        "predicted": "What was foreseen before the outcome was learned, 0 to 1.",
-        "cause_position": "Position of the event that told the outcome.",
+        "predicted": share("What was foreseen before the outcome was learned, 0 to 1."),
+        "cause_position": ordinal("Position of the event that told the outcome."),
     },
 )

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from projections.fields import UBIGINT, ColumnType, DeclarationError, fields_of
 from projections.sources import Assignments, Source, Sources, source_of, type_of
-from readmodels.schema import BEGIN, END, HAPPENED, ID, Column, Table
+from readmodels.schema import BEGIN, END, HAPPENED, ID, Column, Feed, Table
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -84,7 +84,10 @@ def compiled(
         for column in texts
     }
     plain = {column: kind for column, (kind, personal) in types.items() if not personal}
-    columns = tuple(Column(column, kind.sql, texts[column]) for column, kind in plain.items())
+    columns = tuple(
+        Column(column, kind.sql, texts[column], feeds=_feeds(column, sources, of))
+        for column, kind in plain.items()
+    )
     shape = Shape(replace(table, columns=columns), plain, _only(sources, plain), of)
     sealed = {column: kind for column, (kind, personal) in types.items() if personal}
     return (shape, _personal(shape, sealed, sources, texts)) if sealed else (shape,)
@@ -96,10 +99,14 @@ def _personal(
     """The table of personal columns, and beside each a digest that stands for it."""
     key = plain.table.key
     types = {name: plain.types[name] for name in key} | dict(sealed)
-    columns = [Column(name, kind.sql, texts[name]) for name, kind in types.items()]
+    columns = [
+        Column(name, kind.sql, texts[name], feeds=_feeds(name, sources))
+        for name, kind in types.items()
+    ]
     told = "Stands for {}: a hash of what the log holds in its place."
     columns += [
-        Column(f"{name}_digest", UBIGINT.sql, told.format(name), digest_of=name) for name in sealed
+        Column(f"{name}_digest", UBIGINT.sql, told.format(name), name, _feeds(name, sources))
+        for name in sealed
     ]
     said = {event: given for event, given in _only(sources, sealed).items() if given}
     for event, given in said.items():
@@ -113,6 +120,21 @@ def _personal(
         personal=True,
     )
     return Shape(table, types | {f"{name}_digest": UBIGINT for name in sealed}, said)
+
+
+def _feeds(column: str, sources: Sources, of: str = "") -> tuple[Feed, ...]:
+    """The events that feed a column, for those who read of it."""
+    owner = {"field": "", "envelope": "envelope.", "state": f"{of}.", "constant": ""}
+    return tuple(
+        Feed(
+            event.type,
+            repr(given[column].value)
+            if given[column].kind == "constant"
+            else f"{owner[given[column].kind]}{given[column].name}",
+        )
+        for event, given in sources.items()
+        if column in given
+    )
 
 
 def _digest(source: Source) -> Source:

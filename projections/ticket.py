@@ -20,6 +20,7 @@ from domain.ticket import (
     TicketStarted,
 )
 from projections.base import Assignments, Dimension, FactTable, assign, envelope, field, row, state
+from readmodels.units import count, ordinal, points
 
 ticket = Dimension(
     "ticket",
@@ -73,11 +74,11 @@ ticket = Dimension(
         "opened_at": "When it was opened.",
         "solved_at": "When it was last solved, if it still is.",
         "closed_at": "When it was closed.",
-        "replies": "Replies to the requester so far.",
-        "comments": "Comments of the requester so far.",
-        "reopenings": "How often it was taken up again.",
+        "replies": count("Replies to the requester so far."),
+        "comments": count("Comments of the requester so far."),
+        "reopenings": count("How often it was taken up again."),
         "hold_reason": "What it waits for, or waited for last.",
-        "rating": "What the requester thinks of the help: 1 (bad) to 5 (good).",
+        "rating": points("What the requester thinks of the help: 1 (bad) to 5 (good)."),
         "custom": "Custom fields, as one object.",
         "title": "What the request is, in a line.",
         "body": "The request.",
@@ -141,7 +142,7 @@ ticket_reply = FactTable(
     description="What was said between requesters and support.",
     columns={
         "direction": "outbound (support) or inbound (the requester).",
-        "reply_number": "1 for the first in its direction, and so on.",
+        "reply_number": ordinal("1 for the first in its direction, and so on."),
         "channel": "How the requester said it: email, phone, chat, web or social.",
         "ticket_owner": "The user the ticket was assigned to then.",
         "body": "What was said.",
@@ -169,7 +170,7 @@ ticket_rating = FactTable(
     },
     description="What requesters thought of the help.",
     columns={
-        "rating": "1 (bad) to 5 (good).",
+        "rating": points("1 (bad) to 5 (good)."),
         "ticket_owner": "The user the ticket was assigned to then.",
         "customer_id": "The customer who asked.",
         "body": "What the requester said.",

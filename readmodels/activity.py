@@ -6,6 +6,7 @@ from uuid import UUID
 
 from readmodels.query import report
 from readmodels.schema import HAPPENED
+from readmodels.units import count, days, minutes
 
 customer_interactions = report(
     "customer_interactions",
@@ -17,7 +18,7 @@ customer_interactions = report(
         "kind": "task, call, meeting, email or message.",
         "direction": "inbound, outbound or internal.",
         "outcome": "How it ended, such as reached or no_answer.",
-        "duration_minutes": "How long it took.",
+        "duration_minutes": minutes("How long it took."),
         "activity_owner": "The user who did it.",
         "contact_id": "The contact it was with.",
         "lead_id": "The lead it was with.",
@@ -37,7 +38,7 @@ overdue_activities = report(
         "priority": "low, normal or high.",
         "owner": "The user who should have done it.",
         "due": "By when.",
-        "overdue_days": "Days since then.",
+        "overdue_days": days("Days since then."),
         "customer_id": "The customer it is about.",
         "contact_id": "The contact it is with.",
         "lead_id": "The lead it is with.",
@@ -52,11 +53,11 @@ activity_summary = report(
     columns={
         "owner": "The user.",
         "kind": "task, call, meeting, email or message.",
-        "to_do": "Activities planned or started.",
-        "overdue": "Those of them that are overdue.",
-        "completed": "Activities done.",
-        "cancelled": "Activities that will not be done.",
-        "minutes": "How long those done took together, as far as it was told.",
+        "to_do": count("Activities planned or started."),
+        "overdue": count("Those of them that are overdue."),
+        "completed": count("Activities done."),
+        "cancelled": count("Activities that will not be done."),
+        "minutes": minutes("How long those done took together, as far as it was told."),
         "last_completed_at": "When the last of them was done.",
     },
 )

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-import re
 import threading
 from collections.abc import Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import duckdb
@@ -16,11 +14,13 @@ import duckdb
 from readmodels.answer import frame
 from readmodels.digest import digest
 from readmodels.guard import check
+from readmodels.macros import known
 from readmodels.schema import Table, quoted, text
 from readmodels.views import MOMENT_OF, POSITION_AT, CustomField, view_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     import polars as pl
     from duckdb import DuckDBPyConnection
@@ -30,11 +30,6 @@ PERSONAL = "personal"
 
 SECONDS_MAX = 30.0
 """How long a statement of a reader may take."""
-
-REPORTS = (
-    "base lead pipeline deal ticket activity campaign customer timeline user score learner".split()
-)
-"""Files of macros in this folder, in the order they are loaded: macros may use earlier ones."""
 
 Parameters = Mapping[str, Any] | Sequence[Any] | None
 
@@ -91,7 +86,7 @@ class Database:
                     wanted[table.name] = ";\n".join(view.statements())
                 if catalog == self.catalog:
                     wanted["position_at"] = POSITION_AT.format(catalog=quoted(catalog))
-                    wanted |= _reports({table.name for table in tables})
+                    wanted |= known({table.name for table in tables})
                 _make(connection, f"{quoted(catalog)}.stored.made", wanted)
 
     def _custom_fields(self, connection: DuckDBPyConnection) -> list[CustomField]:
@@ -168,16 +163,6 @@ class Database:
         """Close the files; questions under way fail."""
         with self._guard:
             self._root.close()
-
-
-def _reports(tables: set[str]) -> dict[str, str]:
-    """The macros of every file whose tables are all there."""
-    found = {f"{name}.sql": (Path(__file__).parent / f"{name}.sql").read_text() for name in REPORTS}
-    return {
-        name: sql
-        for name, sql in found.items()
-        if tables.issuperset(re.findall(r"\b(\w+)_at\(", sql))
-    }
 
 
 def _make(connection: DuckDBPyConnection, made: str, wanted: Mapping[str, str]) -> None:

@@ -5,22 +5,23 @@ from __future__ import annotations
 from uuid import UUID
 
 from readmodels.query import report
+from readmodels.units import count, money, ordinal, ratio, share
 
 deal_touches = report(
     "deal_touches",
     where={"deal_id": UUID, "campaign_id": UUID, "member_id": UUID, "kind": str},
     columns={
         "deal_id": "The deal that was won.",
-        "amount": "What it brought.",
+        "amount": money("What it brought."),
         "currency": "Currency of the amount, ISO 4217.",
         "closed_at": "When it was won.",
         "campaign_id": "The campaign.",
         "member_id": "The lead or contact it reached.",
         "kind": "sent, opened, clicked, replied or converted.",
         "occurred_at": "When it happened.",
-        "position": "Position of the touch in the log.",
-        "number": "1 for the first touch on the way to the deal, and so on.",
-        "touches": "How many touches there were on it.",
+        "position": ordinal("Position of the touch in the log."),
+        "number": ordinal("1 for the first touch on the way to the deal, and so on."),
+        "touches": count("How many touches there were on it."),
     },
 )
 
@@ -31,9 +32,9 @@ campaign_credits = report(
         "model": "first, last or even.",
         "deal_id": "The deal that was won.",
         "campaign_id": "The campaign; null: none touched the deal.",
-        "position": "Position of the touch in the log.",
+        "position": ordinal("Position of the touch in the log."),
         "currency": "Currency of the credit, ISO 4217.",
-        "credit": "What of the deal's amount is credited to the touch.",
+        "credit": money("What of the deal's amount is credited to the touch."),
     },
 )
 
@@ -45,8 +46,8 @@ campaign_attribution = report(
         "campaign_id": "The campaign; null: none touched the deals.",
         "campaign": "Its name.",
         "currency": "Currency of the credit, ISO 4217.",
-        "deals": "Won deals the campaign has credit for.",
-        "credit": "What of their amounts is credited to it.",
+        "deals": count("Won deals the campaign has credit for."),
+        "credit": money("What of their amounts is credited to it."),
     },
 )
 
@@ -58,22 +59,22 @@ campaign_performance = report(
         "campaign": "Its name.",
         "status": "planned, scheduled, running, paused or completed.",
         "channel": "email, social, event, ads, content, phone, mail or other.",
-        "members": "Leads and contacts it is meant for.",
-        "sent": "Those it was sent to.",
-        "opened": "Those who opened it.",
-        "clicked": "Those who clicked.",
-        "replied": "Those who replied.",
-        "bounced": "Those it could not reach.",
-        "opted_out": "Those who want no more of it.",
-        "open_rate": "The share of those it was sent to who opened it.",
-        "click_rate": "The share of those it was sent to who clicked.",
-        "converted_leads": "Leads that were touched and then converted.",
-        "deals_won": "Deals that were won after a touch, in the campaign's currency.",
+        "members": count("Leads and contacts it is meant for."),
+        "sent": count("Those it was sent to."),
+        "opened": count("Those who opened it."),
+        "clicked": count("Those who clicked."),
+        "replied": count("Those who replied."),
+        "bounced": count("Those it could not reach."),
+        "opted_out": count("Those who want no more of it."),
+        "open_rate": share("The share of those it was sent to who opened it."),
+        "click_rate": share("The share of those it was sent to who clicked."),
+        "converted_leads": count("Leads that were touched and then converted."),
+        "deals_won": count("Deals that were won after a touch, in the campaign's currency."),
         "currency": "Currency of the amounts, ISO 4217.",
-        "budget": "What it may cost.",
-        "cost": "What it and its touches cost so far.",
-        "cost_per_converted_lead": "The cost for each converted lead.",
-        "revenue": "What the deals brought.",
-        "roi": "What came back beyond the cost, per unit of cost.",
+        "budget": money("What it may cost."),
+        "cost": money("What it and its touches cost so far."),
+        "cost_per_converted_lead": money("The cost for each converted lead."),
+        "revenue": money("What the deals brought."),
+        "roi": ratio("What came back beyond the cost, per unit of cost."),
     },
 )

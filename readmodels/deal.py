@@ -6,6 +6,7 @@ from uuid import UUID
 
 from domain.values import Moment
 from readmodels.query import report
+from readmodels.units import count, days, money, ordinal, share
 
 CURRENCY = "Currency of the amounts, ISO 4217."
 
@@ -17,10 +18,10 @@ deal_forecast = report(
         "month": "First day of the month in which the deals are due, or were won.",
         "forecast_category": "pipeline, best_case, commit, closed or omitted.",
         "currency": CURRENCY,
-        "deals": "How many there are.",
-        "amount": "What they are worth.",
-        "expected": "The same, each times its probability.",
-        "deals_overdue": "Open ones that should have been won by the moment.",
+        "deals": count("How many there are."),
+        "amount": money("What they are worth."),
+        "expected": money("The same, each times its probability."),
+        "deals_overdue": count("Open ones that should have been won by the moment."),
     },
 )
 
@@ -31,11 +32,11 @@ pipeline_movements = report(
     columns={
         "deal_id": "The deal.",
         "moved_at": "When it moved.",
-        "position": "Position of the event in the log.",
+        "position": ordinal("Position of the event in the log."),
         "movement": "new, reopened, expanded, contracted, currency_changed, won, lost or pushed.",
         "currency": "Currency of the amounts, ISO 4217.",
-        "amount": "What the movement adds to what is open, or takes from it.",
-        "deal_amount": "What the deal was worth after it.",
+        "amount": money("What the movement adds to what is open, or takes from it."),
+        "deal_amount": money("What the deal was worth after it."),
         "stage": "The stage after it.",
         "owner": "The user responsible for the deal then.",
         "pipeline_id": "The pipeline.",
@@ -49,23 +50,23 @@ pipeline_waterfall = report(
     where={"currency": str},
     columns={
         "currency": CURRENCY,
-        "opening": "What was open at the beginning.",
-        "new": "Came in with new deals.",
-        "reopened": "Came back with deals that were won or lost before.",
-        "expanded": "Came in with open deals that became worth more.",
-        "contracted": "Went out with open deals that became worth less.",
-        "currency_changed": "Came from another currency, or went to one.",
-        "won": "Went out with deals that were won.",
-        "lost": "Went out with deals that were lost.",
-        "closing": "What is open at the end.",
-        "residual": "What the movements leave unexplained: 0.",
-        "opening_deals": "Deals that were open at the beginning.",
-        "new_deals": "How often a new deal came in.",
-        "won_deals": "How often a deal was won.",
-        "lost_deals": "How often a deal was lost.",
-        "closing_deals": "Deals that are open at the end.",
-        "pushed_deals": "Deals that are expected later than before.",
-        "pushed": "What they were worth.",
+        "opening": money("What was open at the beginning."),
+        "new": money("Came in with new deals."),
+        "reopened": money("Came back with deals that were won or lost before."),
+        "expanded": money("Came in with open deals that became worth more."),
+        "contracted": money("Went out with open deals that became worth less."),
+        "currency_changed": money("Came from another currency, or went to one."),
+        "won": money("Went out with deals that were won."),
+        "lost": money("Went out with deals that were lost."),
+        "closing": money("What is open at the end."),
+        "residual": money("What the movements leave unexplained: 0."),
+        "opening_deals": count("Deals that were open at the beginning."),
+        "new_deals": count("How often a new deal came in."),
+        "won_deals": count("How often a deal was won."),
+        "lost_deals": count("How often a deal was lost."),
+        "closing_deals": count("Deals that are open at the end."),
+        "pushed_deals": count("Deals that are expected later than before."),
+        "pushed": money("What they were worth."),
     },
 )
 
@@ -86,24 +87,24 @@ closed_deals = report(
         "owner": "The user who had it when it was closed.",
         "closed_at": "When it was closed.",
         "quarter": "First day of the quarter of that.",
-        "amount": "What it was worth.",
+        "amount": money("What it was worth."),
         "currency": "Currency of the amount, ISO 4217.",
         "product": "What was sold, or not.",
         "reason": "Why it was lost.",
         "competitor": "To whom it was lost.",
         "customer_id": "The customer.",
         "pipeline_id": "The pipeline.",
-        "cycle_days": "Days from opening to closing.",
+        "cycle_days": days("Days from opening to closing."),
     },
 )
 
 WON_AND_LOST = {
     "currency": CURRENCY,
-    "won": "Deals that were won.",
-    "lost": "Deals that were lost.",
-    "win_rate": "The share of both that was won, 0 to 1.",
-    "won_amount": "What the won ones brought.",
-    "lost_amount": "What the lost ones were worth.",
+    "won": count("Deals that were won."),
+    "lost": count("Deals that were lost."),
+    "win_rate": share("The share of both that was won, 0 to 1."),
+    "won_amount": money("What the won ones brought."),
+    "lost_amount": money("What the lost ones were worth."),
 }
 
 win_loss = report(
@@ -114,9 +115,9 @@ win_loss = report(
         "quarter": "First day of the quarter in which the deals were closed.",
         "owner": "The user who had them when they were closed.",
         **WON_AND_LOST,
-        "won_cycle_days": "Days from opening to winning, on average.",
-        "lost_cycle_days": "Days from opening to losing, on average.",
-        "cycle_days": "Days from opening to closing, on average.",
+        "won_cycle_days": days("Days from opening to winning, on average."),
+        "lost_cycle_days": days("Days from opening to losing, on average."),
+        "cycle_days": days("Days from opening to closing, on average."),
     },
 )
 
@@ -126,7 +127,7 @@ win_loss_by_product = report(
     columns={
         "product": "What was sold, or not.",
         **WON_AND_LOST,
-        "cycle_days": "Days from opening to closing, on average.",
+        "cycle_days": days("Days from opening to closing, on average."),
     },
 )
 
@@ -137,8 +138,8 @@ loss_reasons = report(
         "reason": "Why the deals were lost.",
         "competitor": "To whom, if it was named.",
         "currency": CURRENCY,
-        "lost": "How many were.",
-        "lost_amount": "What they were worth.",
-        "share_of_lost": "Their share of all deals lost in this currency, 0 to 1.",
+        "lost": count("How many were."),
+        "lost_amount": money("What they were worth."),
+        "share_of_lost": share("Their share of all deals lost in this currency, 0 to 1."),
     },
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from uuid import UUID
 
 from readmodels.query import report
+from readmodels.units import count, days, money, points, share
 
 lead_board = report(
     "lead_board",
@@ -17,13 +18,13 @@ lead_board = report(
         "company": "The company the lead works for.",
         "title": "The lead's position there.",
         "country": "Country of the lead, ISO 3166-1 alpha-2.",
-        "score": "How likely the lead is to be converted, as lead_conversion said last, 0 to 1.",
+        "score": share("How likely a conversion is, as lead_conversion said last, 0 to 1."),
         "scored_at": "When it said so.",
-        "bant": "Budget, authority, need and timeline together, 0 to 20, once qualified.",
-        "engagements": "How often the lead showed interest after it was captured.",
+        "bant": points("Budget, authority, need and timeline together, 0 to 20, once qualified."),
+        "engagements": count("How often the lead showed interest after it was captured."),
         "last_engaged_at": "When it last did.",
         "captured_at": "When the lead was captured.",
-        "age_days": "Days since then.",
+        "age_days": days("Days since then."),
     },
 )
 
@@ -45,7 +46,7 @@ lead_journey = report(
         "reason": "Why the lead was disqualified.",
         "deal_id": "The deal that the conversion opened or named.",
         "deal_status": "How that deal stands: open, won or lost.",
-        "amount": "What the deal is worth.",
+        "amount": money("What the deal is worth."),
         "currency": "Currency of the amount, ISO 4217.",
     },
 )
@@ -55,15 +56,15 @@ lead_sources = report(
     where={"source": str},
     columns={
         "source": "Where the leads came from.",
-        "captured": "All leads from there.",
-        "in_work": "Those that are open or qualified.",
-        "qualified": "Those that were ever judged worth working.",
-        "disqualified": "Those that were given up.",
-        "converted": "Those that became customers.",
-        "conversion_rate": "The share of all leads that became customers, 0 to 1.",
-        "deals": "The deals they led to.",
-        "deals_won": "Those of the deals that were won.",
-        "deals_lost": "Those of the deals that were lost.",
+        "captured": count("All leads from there."),
+        "in_work": count("Those that are open or qualified."),
+        "qualified": count("Those that were ever judged worth working."),
+        "disqualified": count("Those that were given up."),
+        "converted": count("Those that became customers."),
+        "conversion_rate": share("The share of all leads that became customers, 0 to 1."),
+        "deals": count("The deals they led to."),
+        "deals_won": count("Those of the deals that were won."),
+        "deals_lost": count("Those of the deals that were lost."),
     },
 )
 
@@ -73,11 +74,11 @@ lead_source_revenue = report(
     columns={
         "source": "Where the leads came from.",
         "currency": "Currency of the amounts, ISO 4217.",
-        "deals": "The deals the leads led to, in this currency.",
-        "deals_won": "Those that were won.",
-        "won_amount": "What they brought.",
-        "deals_open": "Those that are open.",
-        "open_amount": "What they are worth.",
+        "deals": count("The deals the leads led to, in this currency."),
+        "deals_won": count("Those that were won."),
+        "won_amount": money("What they brought."),
+        "deals_open": count("Those that are open."),
+        "open_amount": money("What they are worth."),
     },
 )
 
@@ -88,17 +89,17 @@ lead_funnel = report(
     columns={
         "month": "First day of the month in which the leads were captured.",
         "source": "Where the leads came from.",
-        "captured": "All leads captured there and then.",
-        "engaged": "Those that ever showed interest after that.",
-        "qualified": "Those that were ever judged worth working.",
-        "converted": "Those that became customers.",
-        "disqualified": "Those that were given up.",
-        "in_work": "Those that are open or qualified.",
-        "deals": "Those that led to a deal.",
-        "deals_open": "Those whose deal is open.",
-        "deals_won": "Those whose deal was won.",
-        "deals_lost": "Those whose deal was lost.",
-        "conversion_rate": "The share of all captured leads that became customers, 0 to 1.",
-        "win_rate": "The share of all captured leads whose deal was won, 0 to 1.",
+        "captured": count("All leads captured there and then."),
+        "engaged": count("Those that ever showed interest after that."),
+        "qualified": count("Those that were ever judged worth working."),
+        "converted": count("Those that became customers."),
+        "disqualified": count("Those that were given up."),
+        "in_work": count("Those that are open or qualified."),
+        "deals": count("Those that led to a deal."),
+        "deals_open": count("Those whose deal is open."),
+        "deals_won": count("Those whose deal was won."),
+        "deals_lost": count("Those whose deal was lost."),
+        "conversion_rate": share("The share of all captured leads that became customers, 0 to 1."),
+        "win_rate": share("The share of all captured leads whose deal was won, 0 to 1."),
     },
 )

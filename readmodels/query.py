@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from decimal import Decimal
-from functools import cache
-from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
@@ -15,6 +12,7 @@ from uuid import UUID
 import orjson
 
 from readmodels.base import PERSONAL, Database
+from readmodels.macros import macros
 from readmodels.schema import BEGIN, END, Table, quoted, text
 
 if TYPE_CHECKING:
@@ -22,7 +20,6 @@ if TYPE_CHECKING:
 
     from duckdb import DuckDBPyConnection
 
-MACRO = re.compile(r"((?:^--.*\n)+)CREATE OR REPLACE MACRO (\w+)\(", re.MULTILINE)
 JSON_INTEGER_MAX = 2**63
 FILTERS = ("status", "stage", "source", "kind", "tier", "learner", "aggregate")
 """Columns that lists of records can be narrowed by, beside all that name other records."""
@@ -94,7 +91,7 @@ def report(
     asked = f"FROM {name}({', '.join(given)})"
     return Query(
         name,
-        macros()[name],
+        macros()[name].description,
         f"{asked} WHERE {' AND '.join(conditions)}" if conditions else asked,
         parameters=dict.fromkeys(keys, UUID) | parameters | narrowing,
         of=of,
@@ -107,16 +104,6 @@ def position_at(database: Database, moment: datetime) -> int:
     with database.connection() as connection:
         found = connection.execute("SELECT position_at($1)", [moment]).fetchone()
     return int(found[0]) if found else 0
-
-
-@cache
-def macros() -> dict[str, str]:
-    """Every macro of this folder that is explained, and how."""
-    found: dict[str, str] = {}
-    for file in sorted(Path(__file__).parent.glob("*.sql")):
-        for comment, name in MACRO.findall(file.read_text()):
-            found[name] = " ".join(re.findall(r"-- ?(.*)", comment)).strip()
-    return found
 
 
 def records(plain: Table, personal: Table | None = None) -> tuple[Query, Query, Query]:

@@ -5,22 +5,56 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from readmodels.units import currency_of, ordinal, unit_of
+
 Kind = Literal["dimension", "fact", "plain"]
 
 
 @dataclass(frozen=True, slots=True)
+class Feed:
+    """Where values of a column come from: an event, and what of it."""
+
+    event: str
+    value: str
+
+
+@dataclass(frozen=True, slots=True)
 class Column:
-    """A column as its readers see it; `digest_of` marks the stand-in of a personal column."""
+    """A column as its readers see it, and the events that feed it.
+
+    `digest_of` marks the stand-in of a personal column.
+    """
 
     name: str
     type: str
     description: str
     digest_of: str = ""
+    feeds: tuple[Feed, ...] = ()
+
+    @property
+    def unit(self) -> str:
+        """The unit of its numbers, or nothing."""
+        return unit_of(self.description)
+
+    @property
+    def currency(self) -> str:
+        """The column that has the currency, where it is money."""
+        return currency_of(self.description)
+
+    @property
+    def comment(self) -> str:
+        """All there is to say of it, in a few sentences."""
+        said = [self.description]
+        if self.unit:
+            said.append(f"Unit: {self.unit}{self.currency and f' in {self.currency}'}.")
+        if events := dict.fromkeys(feed.event for feed in self.feeds):
+            said.append(f"From {', '.join(events)}.")
+        return " ".join(said)
 
 
 ID = Column("id", "UUID", "The record: the stream its events are in.")
-VERSION = Column("version", "BIGINT", "Version of the stream after the event.")
-POSITION = Column("position", "BIGINT", "Position of the event in the log.")
+VERSION = Column("version", "BIGINT", ordinal("Version of the stream after the event."))
+POSITION = Column("position", "BIGINT", ordinal("Position of the event in the log."))
 RECORDED_AT = Column("recorded_at", "TIMESTAMPTZ", "When the log learned of the event.")
 OCCURRED_AT = Column("occurred_at", "TIMESTAMPTZ", "When the event happened, as it was told.")
 ACTOR = Column("actor", "UUID", "The user who caused the event.")
@@ -33,7 +67,7 @@ EFFECTIVE_AT = Column(
 VALID_FROM = Column("valid_from", "TIMESTAMPTZ", "From when on the row was true.")
 VALID_TO = Column("valid_to", "TIMESTAMPTZ", "Until when the row was true; NULL: it still is.")
 POSITION_TO = Column(
-    "position_to", "BIGINT", "Position of the event that ended the row; NULL: none did."
+    "position_to", "BIGINT", ordinal("Position of the event that ended the row; NULL: none did.")
 )
 
 BEGIN = (VERSION, POSITION, RECORDED_AT, OCCURRED_AT, VALID_FROM, ACTOR)

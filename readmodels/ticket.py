@@ -5,6 +5,7 @@ from __future__ import annotations
 from uuid import UUID
 
 from readmodels.query import report
+from readmodels.units import count, days, hours, points, share
 
 ticket_backlog = report(
     "ticket_backlog",
@@ -13,11 +14,11 @@ ticket_backlog = report(
         "status": "new, open, pending or on_hold.",
         "priority": "low, normal, high or urgent.",
         "owner": "The user they are assigned to; null: nobody.",
-        "tickets": "How many there are.",
-        "unanswered": "Those that support has not replied to.",
+        "tickets": count("How many there are."),
+        "unanswered": count("Those that support has not replied to."),
         "oldest_opened_at": "When the oldest was opened.",
-        "oldest_days": "Days since then.",
-        "median_days": "How old half of them are at most.",
+        "oldest_days": days("Days since then."),
+        "median_days": days("How old half of them are at most."),
     },
 )
 
@@ -26,10 +27,10 @@ ticket_backlog_daily = report(
     during="day",
     columns={
         "day": "The day, in UTC.",
-        "opened": "Tickets opened on the day.",
-        "reopened": "Solved tickets that were taken up again.",
-        "solved": "Tickets solved on the day.",
-        "backlog": "Tickets not solved at its end.",
+        "opened": count("Tickets opened on the day."),
+        "reopened": count("Solved tickets that were taken up again."),
+        "solved": count("Tickets solved on the day."),
+        "backlog": count("Tickets not solved at its end."),
     },
 )
 
@@ -44,13 +45,13 @@ TIMES = {
     "opened_at": "When it was opened.",
     "first_response_at": "When support first replied.",
     "solved_at": "When it was last solved, if it still is.",
-    "first_response_hours": "Hours from opening to the first reply.",
-    "resolution_hours": "Hours from opening to the solution that holds.",
-    "waiting_hours": "Hours so far, while there is none.",
-    "replies": "Replies to the requester.",
-    "comments": "Comments of the requester.",
-    "reopenings": "How often it was taken up again.",
-    "rating": "What the requester thinks of the help: 1 (bad) to 5 (good).",
+    "first_response_hours": hours("Hours from opening to the first reply."),
+    "resolution_hours": hours("Hours from opening to the solution that holds."),
+    "waiting_hours": hours("Hours so far, while there is none."),
+    "replies": count("Replies to the requester."),
+    "comments": count("Comments of the requester."),
+    "reopenings": count("How often it was taken up again."),
+    "rating": points("What the requester thinks of the help: 1 (bad) to 5 (good)."),
 }
 """The columns of a ticket with its times."""
 
@@ -68,14 +69,14 @@ ticket_summary = report(
     columns={
         "month": "First day of the month in which the tickets were opened.",
         "priority": "low, normal, high or urgent.",
-        "tickets": "How many there are.",
-        "answered": "Those that support replied to.",
-        "solved": "Those that are solved.",
-        "reopened": "Those that were taken up again at least once.",
-        "first_response_median_hours": "How long half of the answered waited for a reply at most.",
-        "first_response_p90_hours": "How long nine in ten of them waited at most.",
-        "resolution_median_hours": "How long half of the solved took at most.",
-        "resolution_p90_hours": "How long nine in ten of them took at most.",
+        "tickets": count("How many there are."),
+        "answered": count("Those that support replied to."),
+        "solved": count("Those that are solved."),
+        "reopened": count("Those that were taken up again at least once."),
+        "first_response_median_hours": hours("How long half of the answered waited at most."),
+        "first_response_p90_hours": hours("How long nine in ten of them waited at most."),
+        "resolution_median_hours": hours("How long half of the solved took at most."),
+        "resolution_p90_hours": hours("How long nine in ten of them took at most."),
     },
 )
 
@@ -86,9 +87,9 @@ ticket_csat = report(
     columns={
         "month": "First day of the month in which the ratings were given.",
         "owner": "The user the ticket was assigned to then.",
-        "ratings": "Tickets that were rated.",
-        "csat": "The share of those rated 4 or 5, 0 to 1.",
-        "mean_rating": "The rating on average, 1 to 5.",
-        "bad_ratings": "Those rated 1 or 2.",
+        "ratings": count("Tickets that were rated."),
+        "csat": share("The share of those rated 4 or 5, 0 to 1."),
+        "mean_rating": points("The rating on average, 1 to 5."),
+        "bad_ratings": count("Those rated 1 or 2."),
     },
 )

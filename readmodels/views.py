@@ -112,7 +112,7 @@ class View:
         yield f"COMMENT ON VIEW {named} IS {text(told)}"
         ends = END if self.table.kind == "dimension" else ()
         for column in (*(column for column, _ in self.columns), *ends):
-            yield f"COMMENT ON COLUMN {named}.{quoted(column.name)} IS {text(column.description)}"
+            yield f"COMMENT ON COLUMN {named}.{quoted(column.name)} IS {text(column.comment)}"
 
     def _macro(self, suffix: str, what: str, parameters: Sequence[str], rows: str) -> Iterator[str]:
         name = f"{quoted(self.catalog)}.main.{quoted(f'{self.table.name}_{suffix}')}"

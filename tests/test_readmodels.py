@@ -13,7 +13,8 @@ import pytest
 
 import readmodels
 from readmodels import activity, campaign, customer, deal, lead, pipeline, ticket, user
-from readmodels.query import Moment, Query, macros, page
+from readmodels.macros import macros
+from readmodels.query import Moment, Query, page
 from tests.reports import At, Reports, moments, reports, story
 
 if TYPE_CHECKING:
@@ -72,7 +73,7 @@ def test_every_table_macro_takes_both_axes_of_time_and_is_a_question():
 
 @QUERY
 def test_a_question_is_described_with_every_column_of_its_answer(query: Query):
-    assert query.description == macros()[query.name]
+    assert query.description == macros()[query.name].description
     assert re.match(r"[A-Z].*[.)]$", query.description)
     given = "NULL" if needs_id(query) else ""
     described = reports().database.query(f"DESCRIBE FROM {query.name}({given})")
