@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import os
 import tempfile
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
-from uuid import uuid4
 
 import psycopg
 import pytest
 from hypothesis import HealthCheck, settings
 
-from eventstore.postgres import EmbeddedPostgres, with_database
+from eventstore.postgres import EmbeddedPostgres
 from eventstore.workspace import Workspace
+from tests.databases import drop_databases, empty_database
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -36,6 +35,7 @@ def postgres_url() -> Iterator[str]:
     """
     if url := os.environ.get("BACKSTORY_DATABASE_URL"):
         yield url
+        drop_databases(url)
         return
     with (
         tempfile.TemporaryDirectory(prefix="backstory-test-") as directory,
@@ -48,19 +48,9 @@ def postgres_url() -> Iterator[str]:
         yield server.url
 
 
-@contextmanager
-def empty_database(postgres_url: str) -> Iterator[str]:
-    """An empty database on a server, dropped afterwards."""
-    name = f"test_{uuid4().hex}"
-    with psycopg.connect(postgres_url, autocommit=True) as connection:
-        connection.execute(f"CREATE DATABASE {name}")
-        yield with_database(postgres_url, name)
-        connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
-
-
 @pytest.fixture
 def database_url(postgres_url: str) -> Iterator[str]:
-    """An empty database, dropped after the test."""
+    """An empty database."""
     with empty_database(postgres_url) as url:
         yield url
 

@@ -7,14 +7,12 @@ import socket
 import threading
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Self
-from uuid import uuid4
 
 import httpx
-import psycopg
 
 from api.app import Server, create_app
 from api.node import Node
-from eventstore.postgres import with_database
+from tests.databases import empty_database
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -81,9 +79,5 @@ def listening(node: Node) -> Iterator[str]:
 @contextmanager
 def a_node(postgres_url: str, directory: Path) -> Iterator[Node]:
     """A started node on a database of its own, for more than one test."""
-    name = f"test_{uuid4().hex}"
-    with psycopg.connect(postgres_url, autocommit=True) as connection:
-        connection.execute(f"CREATE DATABASE {name}")
-        with Node.open(directory, with_database(postgres_url, name)) as node:
-            yield node
-        connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
+    with empty_database(postgres_url) as url, Node.open(directory, url) as node:
+        yield node

@@ -9,19 +9,18 @@ from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
-from uuid import uuid4, uuid5
+from uuid import uuid5
 
 import polars as pl
-import psycopg
 import pytest
 from polars.testing import assert_frame_equal
 
-from eventstore.postgres import with_database
 from eventstore.workspace import Workspace
 from eventstore.writer import Writer
 from imports.base import IMPORTS, Import
 from imports.recipe import load
 from projections.tables import Tables
+from tests.databases import empty_database
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -51,18 +50,14 @@ def take(workspace: Workspace, name: str, folder: Path) -> Summary:
 def imported(name: str, url: str, directory: Path) -> Iterator[tuple[Workspace, Tables, Summary]]:
     """A database of its own with the files of a recipe, and tables over it."""
     folder = real(name)
-    database = f"test_{uuid4().hex}"
-    with psycopg.connect(url, autocommit=True) as connection:
-        connection.execute(f"CREATE DATABASE {database}")
-        with Workspace.open(directory, with_database(url, database)) as workspace:
-            began = time.process_time()
-            summary = take(workspace, name, folder)
-            summary.cpu_seconds = time.process_time() - began  # type: ignore[attr-defined]
-            tables = Tables(directory / "tables")
-            follow(workspace, tables)
-            yield workspace, tables, summary
-            tables.close()
-        connection.execute(f"DROP DATABASE {database} WITH (FORCE)")
+    with empty_database(url) as database_url, Workspace.open(directory, database_url) as workspace:
+        began = time.process_time()
+        summary = take(workspace, name, folder)
+        summary.cpu_seconds = time.process_time() - began  # type: ignore[attr-defined]
+        tables = Tables(directory / "tables")
+        follow(workspace, tables)
+        yield workspace, tables, summary
+        tables.close()
 
 
 def follow(workspace: Workspace, tables: Tables) -> None:

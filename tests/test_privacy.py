@@ -19,7 +19,7 @@ from domain.base import HIDDEN
 from eventstore.workspace import Workspace
 from eventstore.writer import Writer
 from projections.tables import Tables
-from tests.conftest import empty_database
+from tests.databases import empty_database
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
