@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import httpx
 
+from api import answers
 from api.app import Server, create_app
 from api.node import Node
 from tests.databases import empty_database
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
     from uuid import UUID
+
+answers.WAIT_SECONDS = 30.0  # on a busy machine the tables come late, and that is no fault
 
 
 class Client:

@@ -16,6 +16,7 @@ from cli.session import Live, session
 from cli.tables import tables
 from replay.tables import current
 from tests.test_cli import Shell, fill, served
+from tests.test_cli_serve import get
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -53,9 +54,9 @@ def test_a_flipped_cell_is_found_and_mended(tmp_path: Path, capsys: pytest.Captu
         assert "Verified." in shell("verify")
 
         door = f"{live.url}/local/standing"
-        assert httpx.get(door).status_code == 403
-        assert httpx.get(door, headers={"Authorization": "Bearer nonsense"}).status_code == 403
-        assert httpx.get(door, headers={"Authorization": f"Bearer {live.token}"}).is_success
+        assert get(door).status_code == 403
+        assert get(door, {"Authorization": "Bearer nonsense"}).status_code == 403
+        assert get(door, {"Authorization": f"Bearer {live.token}"}).is_success
 
 
 def test_an_interrupted_rebuild_leaves_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]):

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import httpx
+import psutil
 
 from cli import main
 from tests.test_cli import served
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
     import pytest
 
     from cli.session import Live
+
+BUSY_SECONDS = 0.4
+"""A server that has worked so long at a question has begun to answer it."""
 
 
 def children(pid: int) -> list[int]:
@@ -34,11 +38,22 @@ def command_of(pid: int) -> str:
     return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode()
 
 
+def work_of(pid: int) -> float:
+    """Seconds of processor time a process has used."""
+    used = psutil.Process(pid).cpu_times()
+    return used.user + used.system
+
+
 def slow_question(live: Live) -> httpx.Response:
-    """A question that takes a second or two."""
-    statement = "SELECT sum(a.range * b.range) FROM range(30000) a, range(30000) b"
+    """A question that takes a second or two of work."""
+    statement = "SELECT sum(a.range * b.range) FROM range(20000) a, range(20000) b"
     token = {"Authorization": f"Bearer {live.token}"}
     return httpx.post(f"{live.url}/local/sql", json={"sql": statement}, headers=token, timeout=60)
+
+
+def get(address: str, headers: dict[str, str] | None = None) -> httpx.Response:
+    """An answer, however long a busy machine takes for it."""
+    return httpx.get(address, headers=headers, timeout=60)
 
 
 def gone(pid: int, seconds: float = 30) -> bool:
@@ -80,8 +95,11 @@ def drains(process: subprocess.Popen[str], live: Live) -> None:
     assert len(started) == 2
     replies: list[httpx.Response] = []
     asking = threading.Thread(target=lambda: replies.append(slow_question(live)))
+    at_rest = work_of(process.pid)
     asking.start()
-    time.sleep(0.5)
+    while work_of(process.pid) < at_rest + BUSY_SECONDS:
+        assert asking.is_alive()
+        time.sleep(0.02)
     process.send_signal(signal.SIGTERM)
     assert process.wait(30) == 0
     asking.join()
@@ -94,8 +112,8 @@ def test_a_server_lives_drains_and_dies_whole(tmp_path: Path, capsys: pytest.Cap
     with served(data) as (process, live):
         key = {"Authorization": f"Bearer {first_key(process)}"}
         assert (data / "serve.json").stat().st_mode & 0o777 == 0o600
-        assert httpx.get(f"{live.url}/health").json()
-        events = httpx.get(f"{live.url}/events", headers=key).text.splitlines()
+        assert get(f"{live.url}/health").json()
+        events = get(f"{live.url}/events", key).text.splitlines()
         assert json.loads(events[0])["type"] == "user.registered.v1"
         assert "clock.ticked.v1" in {json.loads(line)["type"] for line in events}
 
@@ -117,4 +135,4 @@ def test_a_server_lives_drains_and_dies_whole(tmp_path: Path, capsys: pytest.Cap
 
     with served(data) as (_, again):
         assert again.pid != live.pid
-        assert httpx.get(f"{again.url}/events", headers=key).status_code == 200
+        assert get(f"{again.url}/events", key).status_code == 200
