@@ -65,6 +65,7 @@ class Tables:
             store = Store(database.connection(), PERSONAL, tables)
             self._projections.append(PersonalProjection(store, sealed, Opener(sealed, unseal)))
             database.show(tables, PERSONAL)
+        database.refresh()
         self._threads = ThreadPoolExecutor(len(self._projections) + 1, "tables")
         self.position = self.taken
 

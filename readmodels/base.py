@@ -71,12 +71,14 @@ class Database:
             return self._root.cursor()
 
     def show(self, tables: Sequence[Table], catalog: str | None = None) -> None:
-        """Make views and macros for the tables stored in one of the files, and the reports."""
+        """Let readers see the tables stored in one of the files, from the next `refresh` on."""
         self._tables[catalog or self.catalog] = list(tables)
-        self.refresh()
 
     def refresh(self) -> None:
-        """Make what is to look different now: custom fields may have been declared."""
+        """Make what is missing of the views and macros of all that is shown, and of the reports.
+
+        Custom fields may have been declared since: each is a column.
+        """
         with self.connection() as connection:
             declared = self._custom_fields(connection)
             for catalog, tables in self._tables.items():
