@@ -117,10 +117,11 @@ class Delivery:
     async def _submitted(
         self, number: int, item: Item, command: Command[Any], context: Context
     ) -> Future[Receipt]:
-        stream_id = stream_of(item, command, context.command_id)
+        stream_id, looks = stream_of(item, command, context.command_id), command.looks()
         while True:
             self._check()
-            answer = self._writer.submit(stream_id, command.of, self._decide(command), context)
+            decide = self._decide(command)
+            answer = self._writer.submit(stream_id, command.of, decide, context, looks)
             if not (answer.done() and isinstance(answer.exception(), Overloaded)):
                 break
             await asyncio.sleep(FULL_SECONDS)

@@ -32,7 +32,7 @@ from imports.report import Progress as Silent
 from replay.people import find_user
 
 if TYPE_CHECKING:
-    from imports.flight import Writes
+    from eventstore.intent import Writes
 
 app = typer.Typer()
 

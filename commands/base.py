@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Protocol, TypeVar, get_args
+from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict
 
 from domain.base import Event, State
+from eventstore.intent import Looks
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from concurrent.futures import Future
-    from uuid import UUID
 
-    from eventstore.writer import Context, Receipt, Writer
+    from eventstore.intent import Context, Receipt, Writes
 
 S = TypeVar("S", bound=State[Any])
 R = TypeVar("R", bound=State[Any])
@@ -61,6 +62,8 @@ class Command(BaseModel, Generic[S]):
 
     of: ClassVar[type[State[Any]]]
     creates: ClassVar[bool] = False
+    naming: ClassVar[tuple[str, ...]] = ()
+    """Its fields that are ids of other records."""
     example: ClassVar[dict[str, Any]] = {}
 
     def __init_subclass__(cls, *, creates: bool = False, **kwargs: Any) -> None:
@@ -73,6 +76,11 @@ class Command(BaseModel, Generic[S]):
             arguments = base.__dict__.get("__pydantic_generic_metadata__", {}).get("args", ())
             if arguments and isinstance(arguments[0], type):
                 cls.of = arguments[0]
+        cls.naming = tuple(
+            name
+            for name, field in cls.model_fields.items()
+            if UUID in {field.annotation, *get_args(field.annotation)}
+        )
 
     def decide(self, state: S, /) -> Iterator[Event | On]:
         """Events that follow from this wish in this state."""
@@ -82,16 +90,25 @@ class Command(BaseModel, Generic[S]):
         """`decide`, with a view of other streams."""
         return self.decide(state)
 
+    def claims(self) -> Iterator[tuple[str, str]]:
+        """Reservations it will ask for or about, as (kind, value), as far as it can tell."""
+        yield from ()
+
+    def looks(self) -> Looks:
+        """What its decision will look at beside its own stream; looked up in one trip with it."""
+        named = (getattr(self, name) for name in self.naming)
+        return Looks(tuple(id_ for id_ in named if id_ is not None), tuple(self.claims()))
+
     def fields(self) -> dict[str, Any]:
         """The fields as they are, ready for an event of the same shape."""
         return {name: getattr(self, name) for name in type(self).model_fields}
 
 
 def handle(
-    writer: Writer, command: Command[Any], stream_id: UUID, context: Context
+    writer: Writes, command: Command[Any], stream_id: UUID, context: Context
 ) -> Future[Receipt]:
     """Load -> decide -> append. The future is done after the commit.
 
     It holds the receipt, the `Refusal`, or an `EventStoreError`.
     """
-    return writer.submit(stream_id, command.of, command.decide_in, context)
+    return writer.submit(stream_id, command.of, command.decide_in, context, command.looks())

@@ -30,6 +30,7 @@ from domain.contact import (
     ContactUnlinked,
     LinkEndsBeforeStart,
     Role,
+    email_of_contact,
 )
 from domain.customer import Customer, CustomerUnknown
 from domain.lead import Lead, LeadUnknown
@@ -58,6 +59,10 @@ class CreateContact(Command[Contact], creates=True):
         "customer_id": "00000000-0000-4000-8000-000000000003",
         "role": "decision_maker",
     }
+
+    def claims(self) -> Iterator[tuple[str, str]]:
+        if self.email:
+            yield email_of_contact(self.email)
 
     def decide_in(self, world: World, contact: Contact, /) -> Iterator[ContactEvent]:
         created = ContactCreated(
@@ -106,6 +111,10 @@ class ChangeContactEmail(Command[Contact]):
     email: EmailAddress | None
 
     example = {"email": "ann.sample@example.com"}
+
+    def claims(self) -> Iterator[tuple[str, str]]:
+        if self.email:
+            yield email_of_contact(self.email)
 
     def decide_in(self, world: World, contact: Contact, /) -> Iterator[ContactEvent]:
         known(contact)
@@ -270,7 +279,7 @@ def must_be_active(contact: Contact) -> None:
 
 def email_must_be_free(world: World, email: str | None) -> None:
     """Refuse an e-mail address that another active contact has."""
-    holder = world.holder("contact.email", email.casefold()) if email else None
+    holder = world.holder(*email_of_contact(email)) if email else None
     if holder not in {None, world.id}:
         raise ContactEmailTaken(contact_id=holder)
 

@@ -13,11 +13,11 @@ from commands.base import Command, On, World
 from commands.deal import Price, may_buy, place
 from commands.lead import known
 from domain.base import HIDDEN, Event
-from domain.contact import Contact, ContactCreated, ContactLinked, Role
-from domain.customer import Customer, CustomerCreated
+from domain.contact import Contact, ContactCreated, ContactLinked, Role, email_of_contact
+from domain.customer import Customer, CustomerCreated, identity_of_customer
 from domain.deal import Deal, DealOfAnotherCustomer, DealOpened, DealUnknown
 from domain.lead import Lead, LeadCaptured, LeadConverted, LeadHidden, LeadNotOpen
-from domain.values import NIL, Currency, Line, Slug, email_kind, identity, title_level
+from domain.values import NIL, Currency, Line, Slug, email_kind, title_level
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -141,7 +141,7 @@ class ConvertLead(Command[Lead]):
 def contact_of(world: World, lead: Lead) -> tuple[UUID, Contact]:
     """The contact who has the lead's e-mail address, or a blank one under a new id."""
     email = lead.email
-    found = world.holder("contact.email", email.casefold()) if email else None
+    found = world.holder(*email_of_contact(email)) if email else None
     contact_id = found or world.new_id("contact")
     return contact_id, world.load(Contact, contact_id)
 
@@ -153,7 +153,7 @@ def customer_of(world: World, lead: Lead, contact: Contact) -> tuple[UUID, Custo
     are not customers by their names, for these are personal and seldom unique.
     """
     if lead.company:
-        found = world.holder("customer.identity", identity(lead.company))
+        found = world.holder(*identity_of_customer(lead.company))
     else:
         active = (c for c in contact.customers() if world.load(Customer, c).status == "active")
         found = next(active, None)

@@ -27,8 +27,9 @@ from domain.customer import (
     CustomerTierChanged,
     CustomerUnknown,
     Tier,
+    identity_of_customer,
 )
-from domain.values import Amount, Country, Currency, Line, Slug, Whole, identity
+from domain.values import Amount, Country, Currency, Line, Slug, Whole
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -68,6 +69,9 @@ class CreateCustomer(Command[Customer], creates=True):
             raise ValueError("annual_revenue needs a currency")
         return self
 
+    def claims(self) -> Iterator[tuple[str, str]]:
+        yield identity_of_customer(self.name)
+
     def decide_in(self, world: World, customer: Customer, /) -> Iterator[CustomerEvent]:
         created = CustomerCreated(**self.fields() | custom_values(world, Customer, self.custom))
         if customer.created == created:
@@ -88,6 +92,9 @@ class RenameCustomer(Command[Customer]):
     name: Line
 
     example = {"name": "Example Group Ltd"}
+
+    def claims(self) -> Iterator[tuple[str, str]]:
+        yield identity_of_customer(self.name)
 
     def decide_in(self, world: World, customer: Customer, /) -> Iterator[CustomerEvent]:
         known(customer)
@@ -207,6 +214,6 @@ def must_be_active(customer: Customer) -> None:
 
 def identity_must_be_free(world: World, name: str) -> None:
     """Refuse a name that another active customer goes by, in whatever spelling."""
-    holder = world.holder("customer.identity", identity(name))
+    holder = world.holder(*identity_of_customer(name))
     if holder not in {None, world.id}:
         raise CustomerIdentityTaken(customer_id=holder)

@@ -27,6 +27,7 @@ from domain.lead import (
     LeadQualified,
     LeadRecycled,
     LeadUnknown,
+    email_of_lead,
 )
 from domain.values import (
     Country,
@@ -64,6 +65,10 @@ class CaptureLead(Command[Lead], creates=True):
         "country": "GB",
         "source": "website",
     }
+
+    def claims(self) -> Iterator[tuple[str, str]]:
+        if self.email:
+            yield email_of_lead(self.email)
 
     def decide_in(self, world: World, lead: Lead, /) -> Iterator[LeadEvent]:
         captured = LeadCaptured(

@@ -20,6 +20,8 @@ from domain.user import (
     UserRegistered,
     UserTeamChanged,
     UserUnknown,
+    email_of_user,
+    handle_of_user,
 )
 from domain.values import EmailAddress, Line
 
@@ -43,15 +45,21 @@ class RegisterUser(Command[User], creates=True):
         "team": "Central",
     }
 
+    def claims(self) -> Iterator[tuple[str, str]]:
+        if self.email:
+            yield email_of_user(self.email)
+        if self.handle:
+            yield handle_of_user(self.handle)
+
     def decide_in(self, world: World, user: User, /) -> Iterator[UserEvent]:
         registered = UserRegistered(**self.fields())
         if user.registered == registered:
             return
         if user.registered is not None:
             raise UserAlreadyRegistered
-        if self.email and world.holder("user.email", self.email.casefold()):
+        if self.email and world.holder(*email_of_user(self.email)):
             raise UserEmailTaken
-        if self.handle and world.holder("user.handle", self.handle.casefold()):
+        if self.handle and world.holder(*handle_of_user(self.handle)):
             raise UserHandleTaken(handle=self.handle)
         may_manage(world, self.manager_id)
         yield registered

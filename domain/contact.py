@@ -218,4 +218,9 @@ class Contact(State[ContactEvent]):
     def holds(self) -> Iterator[tuple[str, str]]:
         """One active contact per e-mail address."""
         if self.status == "active" and self.email and self.email is not HIDDEN:
-            yield "contact.email", self.email.casefold()
+            yield email_of_contact(self.email)
+
+
+def email_of_contact(email: str) -> tuple[str, str]:
+    """What an active contact with this e-mail address holds."""
+    return "contact.email", email.casefold()

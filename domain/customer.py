@@ -158,4 +158,9 @@ class Customer(State[CustomerEvent]):
     def holds(self) -> Iterator[tuple[str, str]]:
         """One active customer per identity."""
         if self.status == "active":
-            yield "customer.identity", identity(self.name)
+            yield identity_of_customer(self.name)
+
+
+def identity_of_customer(name: str) -> tuple[str, str]:
+    """What an active customer by this name holds, in whatever spelling."""
+    return "customer.identity", identity(name)

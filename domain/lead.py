@@ -205,4 +205,9 @@ class Lead(State[LeadEvent]):
     def holds(self) -> Iterator[tuple[str, str]]:
         """One live lead per e-mail address."""
         if self.status in ("open", "qualified") and self.email and self.email is not HIDDEN:
-            yield "lead.email", self.email.casefold()
+            yield email_of_lead(self.email)
+
+
+def email_of_lead(email: str) -> tuple[str, str]:
+    """What a live lead with this e-mail address holds."""
+    return "lead.email", email.casefold()

@@ -116,6 +116,16 @@ class User(State[UserEvent]):
     def holds(self) -> Iterator[tuple[str, str]]:
         """One user per e-mail address and per handle, also after leaving."""
         if self.email and self.email is not HIDDEN:
-            yield "user.email", self.email.casefold()
+            yield email_of_user(self.email)
         if self.handle:
-            yield "user.handle", self.handle.casefold()
+            yield handle_of_user(self.handle)
+
+
+def email_of_user(email: str) -> tuple[str, str]:
+    """What a user with this e-mail address holds."""
+    return "user.email", email.casefold()
+
+
+def handle_of_user(handle: str) -> tuple[str, str]:
+    """What a user with this handle holds."""
+    return "user.handle", handle.casefold()

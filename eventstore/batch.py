@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from itertools import chain
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 from uuid import UUID, uuid5
 
@@ -102,19 +103,27 @@ class Batch:
         """Take each decision on the states that the ones before it lead to."""
         self.turn = turn
         self.reservations = Reservations(turn, self.log.keys, careful=self.careful)
-        keys = [(i.context.key.scope, i.context.key.key) for i in intents if i.context.key]
-        self._heads, stored = turn.known((intent.stream_id for intent in intents), keys)
+        self._look(turn, intents)
         if behind := [id_ for id_, head in self._heads.items() if self._is_far(id_, head)]:
             raise FarBehind(behind)
-        for key, (digest, reply) in stored.items():
-            self._replies[key] = digest, reply_to_outcome(reply)
         if once := [i.context.command_id for i in intents if i.context.once or self.careful]:
             self._done = turn.events_of(once)
         for intent in intents:
             self.outcomes.append(self._outcome(intent))
 
+    def _look(self, turn: Transaction, intents: Sequence[Intent]) -> None:
+        """Look up in one trip what the decisions will look at."""
+        keys = [(i.context.key.scope, i.context.key.key) for i in intents if i.context.key]
+        streams = chain((i.stream_id for i in intents), *(i.looks.streams for i in intents))
+        hashes = self.reservations.hashes(chain(*(i.looks.claims for i in intents)))
+        self._heads, stored, holders = turn.known(streams, keys, hashes)
+        self.reservations.are_held(hashes, holders)
+        for key, (digest, reply) in stored.items():
+            self._replies[key] = digest, reply_to_outcome(reply)
+
     def append(self, turn: Transaction) -> list[UUID]:
         """Store what was decided; the ids of the events tell later whether it was."""
+        self.reservations.must_be_sure()
         positions = turn.append(self.events)
         turn.free(self.reservations.freed_at(positions))
         for number, before, intent, version in self._of:

@@ -57,6 +57,18 @@ class Context:
 
 
 @dataclass(frozen=True, slots=True)
+class Looks:
+    """What a decision will look at beside its own stream, as far as it can be told beforehand.
+
+    It is looked up for the whole batch in one trip; what was not told costs a trip each.
+    """
+
+    streams: tuple[UUID, ...] = ()
+    claims: tuple[tuple[str, str], ...] = ()
+    """Reservations as (kind, value)."""
+
+
+@dataclass(frozen=True, slots=True)
 class Receipt:
     """What a command did: the stream's version and the position of its last event.
 
@@ -74,6 +86,9 @@ Outcome = Receipt | Exception
 """A receipt, or the `Refusal` or `EventStoreError` that is the answer."""
 
 
+NOTHING = Looks()
+
+
 @dataclass(frozen=True, slots=True)
 class Intent:
     """A decision waiting for its turn."""
@@ -83,3 +98,18 @@ class Intent:
     decide: Callable[[Decision, Any], Iterable[Event | Addressed]]
     context: Context
     done: Future[Receipt]
+    looks: Looks = NOTHING
+
+
+class Writes(Protocol):
+    """The writer, or what stands in for it in a rehearsal."""
+
+    def submit(
+        self,
+        stream_id: UUID,
+        of: type[State[Any]],
+        decide: Callable[[Any, Any], Iterable[Any]],
+        context: Context,
+        looks: Looks = NOTHING,
+    ) -> Future[Receipt]:
+        """Queue a decision on a stream."""

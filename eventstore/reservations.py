@@ -9,9 +9,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from eventsourcing.persistence import IntegrityError
+
 from domain.base import Refusal, State
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
     from uuid import UUID
 
     from eventstore.keys import Keyring
@@ -42,8 +45,18 @@ class Reservations:
         self.careful = careful
         self.taken: list[Reservation] = []
         self.freed: list[tuple[bytes, int]] = []
+        self._open: dict[bytes, Reservation] = {}  # those of `taken` that were not freed again
         self._holders: dict[bytes, UUID | None] = {}
+        self._unsure = False
         self._hashes: dict[tuple[str, str], bytes] = {}
+
+    def hashes(self, claims: Iterable[tuple[str, str]]) -> list[bytes]:
+        """The keyed hashes that stand for reservations, each once."""
+        return list(dict.fromkeys(self._keyed(kind, value) for kind, value in claims))
+
+    def are_held(self, hashes: Sequence[bytes], holders: Mapping[bytes, UUID]) -> None:
+        """Know who holds these; nobody, if `holders` does not say."""
+        self._holders = {hash_: holders.get(hash_) for hash_ in hashes}
 
     def holder(self, kind: str, value: str) -> UUID | None:
         """The stream that holds `value` now, this batch included."""
@@ -64,8 +77,8 @@ class Reservations:
     def check(self, taken: set[tuple[str, str]], freed: set[tuple[str, str]], by: UUID) -> None:
         """Refuse what another stream holds.
 
-        Unless `careful`, only this batch is looked at: the unique index finds the rest, and the
-        batch is then decided again, carefully.
+        Unless `careful`, only what is known already is looked at: the unique index finds the rest,
+        and the batch is then decided again, carefully.
         """
         for kind, value in sorted(taken - freed):
             hash_ = self._keyed(kind, value)
@@ -79,7 +92,9 @@ class Reservations:
         """Note what the batch's event number `event` changes."""
         for kind, value in sorted(freed):
             hash_ = self._keyed(kind, value)
-            ours = next((r for r in self.taken if r.hash == hash_ and r.freed is None), None)
+            ours = self._open.pop(hash_, None)
+            # Taken by another in this batch, before its holder let go: that was not looked up.
+            self._unsure |= ours is not None and ours.stream_id != by
             if ours is not None:
                 ours.freed = event
             else:
@@ -88,7 +103,13 @@ class Reservations:
         for kind, value in sorted(taken):
             hash_ = self._keyed(kind, value)
             self.taken.append(Reservation(kind, hash_, by, event))
+            self._open[hash_] = self.taken[-1]
             self._holders[hash_] = by
+
+    def must_be_sure(self) -> None:
+        """Raise the library's IntegrityError if somebody was given what another one held."""
+        if self._unsure:
+            raise IntegrityError("a reservation was held by another stream")
 
     def freed_at(self, positions: list[int]) -> list[tuple[bytes, int]]:
         """What ends in the table, given the positions of the batch's events."""

@@ -26,7 +26,15 @@ from eventstore.errors import (
     StorageFull,
     Unavailable,
 )
-from eventstore.intent import Context, IdempotencyKey, Intent, Outcome, Receipt
+from eventstore.intent import (
+    NOTHING,
+    Context,
+    IdempotencyKey,
+    Intent,
+    Looks,
+    Outcome,
+    Receipt,
+)
 from eventstore.states import Held, States
 
 if TYPE_CHECKING:
@@ -38,7 +46,7 @@ if TYPE_CHECKING:
     from eventstore.log import Log
     from eventstore.transaction import Transaction
 
-__all__ = ["Context", "IdempotencyKey", "Intent", "Outcome", "Receipt", "Writer"]
+__all__ = ["Context", "IdempotencyKey", "Intent", "Looks", "Outcome", "Receipt", "Writer"]
 
 WAITING_MAX = 10_000
 BATCH_MAX = 500
@@ -91,6 +99,7 @@ class Writer:
         of: type[State[Any]],
         decide: Callable[[Decision, Any], Iterable[Any]],
         context: Context,
+        looks: Looks = NOTHING,
     ) -> Future[Receipt]:
         """Queue a decision on a stream. The future is done only after the commit.
 
@@ -98,7 +107,7 @@ class Writer:
         """
         done: Future[Receipt] = Future()
         try:
-            self._waiting.put_nowait(Intent(stream_id, of, decide, context, done))
+            self._waiting.put_nowait(Intent(stream_id, of, decide, context, done, looks))
         except queue.Full:
             done.set_exception(Overloaded(f"{WAITING_MAX} commands are waiting; nothing was done"))
         return done

@@ -15,6 +15,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, TypeVar
 from uuid import UUID, uuid5
 
+from commands.base import handle
 from commands.custom_fields import DeclareCustomField
 from domain.custom_fields import custom_fields_id
 from domain.user import SYSTEM
@@ -32,8 +33,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
+    from eventstore.intent import Writes
     from eventstore.log import Log
-    from imports.flight import Outcome, Writes
+    from imports.flight import Outcome
     from imports.recipe import Recipe, Step
     from imports.rows import Row
 
@@ -111,7 +113,7 @@ class Import:
                 id_ = uuid5(self.namespace, f"declare\x1f{command!r}")
                 context = Context(self.actor, id_, occurred_at=at, command_id=id_, once=True)
                 stream_id = custom_fields_id(aggregate)
-                self.writer.submit(stream_id, command.of, command.decide_in, context).result()
+                handle(self.writer, command, stream_id, context).result()
 
     def _take(self, chunk: Sequence[Row]) -> None:
         """Deal with some rows: they fail, are there already, or go to the writer."""

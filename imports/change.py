@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from commands.base import Command, On
 from domain.base import HIDDEN, Event, Refusal, State
+from eventstore.intent import Looks
 from imports.source import settled
 
 if TYPE_CHECKING:
@@ -25,6 +27,12 @@ class Change:
     commands: tuple[Command[Any], ...]
     remedies: Mapping[str, Command[Any]]
     """What to ask first when the others are refused so, by the name of the refusal."""
+
+    def looks(self) -> Looks:
+        """What any of the commands will look at."""
+        each = [command.looks() for command in (*self.commands, *self.remedies.values())]
+        streams = chain.from_iterable(looks.streams for looks in each)
+        return Looks(tuple(streams), tuple(chain.from_iterable(looks.claims for looks in each)))
 
     def decide_in(self, world: World, state: State[Any], /) -> Iterator[Event | On]:
         """Events of all commands, each decided on the state the ones before it lead to."""

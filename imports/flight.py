@@ -5,38 +5,25 @@ from __future__ import annotations
 import time
 from collections import deque
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
-from domain.base import Refusal, State
+from domain.base import Refusal
 from eventstore.errors import OccurredInTheFuture, Overloaded
 from eventstore.intent import Context
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Sequence
     from concurrent.futures import Future
     from datetime import datetime
     from uuid import UUID
 
     from commands.base import Command
-    from eventstore.intent import Receipt
+    from eventstore.intent import Receipt, Writes
     from imports.change import Change
     from imports.rows import Row
 
 IN_FLIGHT_MAX = 2_000
 FULL_SECONDS = 0.01
-
-
-class Writes(Protocol):
-    """The group commit writer, or what stands in for it in a rehearsal."""
-
-    def submit(
-        self,
-        stream_id: UUID,
-        of: type[State[Any]],
-        decide: Callable[[Any, Any], Iterable[Any]],
-        context: Context,
-    ) -> Future[Receipt]:
-        """Queue a decision on a stream."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,8 +75,11 @@ class Flight:
             command_id=id_,
             once=True,
         )
+        looks = command.looks()
         while True:
-            future = self.writer.submit(row.stream_id, command.of, command.decide_in, context)
+            future = self.writer.submit(
+                row.stream_id, command.of, command.decide_in, context, looks
+            )
             if not (future.done() and isinstance(future.exception(), Overloaded)):
                 return Answer(type(command).__name__, future, clipped)
             time.sleep(FULL_SECONDS)

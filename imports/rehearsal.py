@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 from uuid import UUID, uuid5
 
 from domain.base import Event, State, fold
-from eventstore.intent import Receipt
+from eventstore.intent import NOTHING, Receipt
 from eventstore.reservations import AlreadyHeld
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from eventstore.intent import Addressed, Context
+    from eventstore.intent import Addressed, Context, Looks
     from eventstore.log import Log
 
 HOLDER = "SELECT stream_id FROM reservation WHERE hash = %s AND freed_position IS NULL"
@@ -62,8 +62,10 @@ class Rehearsal:
         of: type[State[Any]],
         decide: Callable[[Any, Any], Iterable[Event | Addressed]],
         context: Context,
+        looks: Looks = NOTHING,
     ) -> Future[Receipt]:
         """Decide at once; the future is done."""
+        del looks  # here every look is made when it is needed
         done: Future[Receipt] = Future()
         stage = Stage(self, stream_id, context)
         try:

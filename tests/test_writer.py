@@ -121,6 +121,25 @@ def test_an_address_freed_in_a_batch_can_be_taken_in_it(writer: Writer, workspac
     assert [value for row in rows for value in row.values()] == positions
 
 
+def test_an_address_is_not_given_away_before_its_holder_lets_go_in_the_same_batch(
+    writer: Writer, workspace: Workspace
+):
+    holder, other = uuid7(), uuid7()
+    do(writer, CAPTURE, holder)
+    pause = threading.Event()
+    blocker = hold(writer, pause)
+    # Asked without saying what for: the writer has to find out by itself.
+    refused = writer.submit(other, Lead, CAPTURE.decide_in, ask())
+    freed = handle(writer, DisqualifyLead(reason="spam"), holder, ask())
+    pause.set()
+    wait([refused, freed, blocker])
+    assert isinstance(refused.exception(), AlreadyHeld)
+    with workspace.log.cursor() as cursor:
+        cursor.execute("SELECT stream_id, freed_position FROM reservation")
+        rows = [tuple(row.values()) for row in cursor.fetchall()]
+    assert rows == [(holder, freed.result().position)]
+
+
 def hold(writer: Writer, pause: threading.Event) -> Future[Receipt]:
     """Keeps the writer busy, so that what is asked meanwhile goes into one batch."""
     started = threading.Event()
