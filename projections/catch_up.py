@@ -1,10 +1,12 @@
-"""Following the log to its end: one batch is decoded while the one before it is written."""
+"""Following the log to its end, by batches."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import wait
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
@@ -17,8 +19,8 @@ if TYPE_CHECKING:
     from projections.tables import Tables
 
 BATCH_ROWS = 100_000
-SETTLE_ROWS = 1_000_000
-"""How many events may wait for one commit; what a crash then costs to do again."""
+SETTLE_ROWS = 400_000
+"""How many events may wait for one commit, in memory; what a crash then costs to do again."""
 
 ReadArrow = Callable[[int, int], pa.Table]
 """(after, limit) -> events after a position, as `Log.read_arrow` gives them."""
@@ -35,24 +37,51 @@ class Taken:
 
 
 def catch_up(tables: Tables, read: ReadArrow, until: int | None = None) -> Iterator[Taken]:
-    """Take the events that are new, up to a position or the end of the log; settle at the end."""
+    """Take the events that are new, up to a position or the end of the log; settle at the end.
+
+    Three batches are under way at once: one is read, the one before it is decoded, and the one
+    before that is written.
+    """
+    writing: Future[Taken] | None = None
+    try:
+        for batch, settle in _coming(tables, read, until):
+            if writing is not None:
+                yield writing.result()
+            writing = tables.later(partial(_take, tables, batch, settle=settle))
+        if writing is not None:
+            yield writing.result()
+    finally:
+        if writing is not None:
+            wait([writing])
+
+
+def _coming(
+    tables: Tables, read: ReadArrow, until: int | None
+) -> Iterator[tuple[Future[Batch], bool]]:
+    """Batches that are being decoded, and whether to settle after them; one is read ahead."""
     after, waiting, more = tables.taken, 0, True
     ahead: Future[Batch] | None = None
-    while more or ahead is not None:
-        table = _up_to(until, read(after, BATCH_ROWS)) if more else None
-        more = table is not None and len(table) == BATCH_ROWS
-        coming = tables.read(table) if table is not None and len(table) else None
-        if table is not None and len(table):
-            after = table["position"][-1].as_py()
+    while more:
+        table = _up_to(until, read(after, BATCH_ROWS))
+        more = len(table) == BATCH_ROWS
+        coming = tables.later(partial(tables.read, table)) if len(table) else None
         if ahead is not None:
-            began, batch = time.monotonic(), ahead.result()
-            waiting += len(batch.events)
-            settled = coming is None or waiting >= SETTLE_ROWS
-            tables.apply(batch, settle=settled)
-            waiting *= not settled
-            seconds = round(time.monotonic() - began, 4)
-            yield Taken(len(batch.events), tables.taken, settled, seconds)
+            settle = coming is None or waiting >= SETTLE_ROWS
+            yield ahead, settle
+            waiting *= not settle
+        if coming is not None:
+            after, waiting = table["position"][-1].as_py(), waiting + len(table)
         ahead = coming
+    if ahead is not None:
+        yield ahead, True
+
+
+def _take(tables: Tables, coming: Future[Batch], *, settle: bool) -> Taken:
+    batch = coming.result()
+    began = time.monotonic()
+    tables.apply(batch, settle=settle)
+    seconds = round(time.monotonic() - began, 4)
+    return Taken(len(batch.events), tables.taken, settle, seconds)
 
 
 def _up_to(position: int | None, table: pa.Table) -> pa.Table:

@@ -53,12 +53,15 @@ class Decoder:
 
     def decode(self, batch: pa.Table) -> Decoded:
         """The events of a batch, by class."""
-        types = pl.DataFrame({"type": pl.Series(batch.column("type"))}).with_row_index("row")
+        # Views of the documents: they stay where they are while they are sorted by type.
+        stored_rows = pl.DataFrame({name: batch.column(name) for name in ("type", "data")})
+        groups = stored_rows.with_row_index("_row").partition_by("type", as_dict=True)
         frames: dict[type[Event], list[pl.DataFrame]] = {}
         faults = [NO_FAULTS]
-        for (stored,), group in types.partition_by("type", as_dict=True).items():
-            rows = group["row"].to_arrow()
-            raw = pa.table({"_row": rows, "_data": batch.column("data").take(rows)})
+        for (stored,), group in groups.items():
+            raw = group.select("_row", pl.col("data").alias("_data")).to_arrow(
+                compat_level=pl.CompatLevel.newest()
+            )
             event = self._current.get(stored) or self._lifted.get(stored)
             if event is None:
                 faults.append(_faulty(raw, f"the type {stored} is unknown"))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import Future, ThreadPoolExecutor, wait
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from domain.base import Event
+
+T = TypeVar("T")
 
 EDITION = 1
 """Raised when the machinery writes other rows for the same declarations."""
@@ -66,7 +68,7 @@ class Tables:
             self._projections.append(PersonalProjection(store, sealed, Opener(sealed, unseal)))
             database.show(tables, PERSONAL)
         database.refresh()
-        self._threads = ThreadPoolExecutor(len(self._projections) + 1, "tables")
+        self._threads = ThreadPoolExecutor(len(self._projections) + 2, "tables")
         self.position = self.taken
 
     @property
@@ -79,9 +81,13 @@ class Tables:
         """How many events or values could not be read."""
         return sum(projection.poisoned for projection in self._projections)
 
-    def read(self, table: pa.Table) -> Future[Batch]:
+    def read(self, table: pa.Table) -> Batch:
         """The first half of `apply`, which changes nothing: it may run ahead of another batch."""
-        return self._threads.submit(Batch.read, table, self._decoder.another())
+        return Batch.read(table, self._decoder.another())
+
+    def later(self, do: Callable[[], T]) -> Future[T]:
+        """Do something in a thread of the tables, such as reading a batch ahead."""
+        return self._threads.submit(do)
 
     def apply(self, batch: pa.Table | Batch, *, settle: bool = True) -> None:
         """Take the events of a batch that are new here.

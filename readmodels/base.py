@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 PERSONAL = "personal"
 """Name, in SQL, of the file with the personal columns."""
 
+STORAGE = "v1.5.0"
+"""The layout of the files: the newest, for nothing but this DuckDB opens them."""
+
 SECONDS_MAX = 30.0
 """How long a statement of a reader may take."""
 
@@ -57,11 +60,17 @@ class Database:
         self._tables: dict[str, list[Table]] = {}
         self._root = duckdb.connect(
             str(path),
-            config={"autoinstall_known_extensions": False, "autoload_known_extensions": False},
+            config={
+                "autoinstall_known_extensions": False,
+                "autoload_known_extensions": False,
+                "storage_compatibility_version": STORAGE,
+            },
         )
         self._root.execute("SET GLOBAL TimeZone = 'UTC'")
         if personal is not None:
-            self._root.execute(f"ATTACH {text(str(personal))} AS {PERSONAL}")
+            self._root.execute(
+                f"ATTACH {text(str(personal))} AS {PERSONAL} (STORAGE_VERSION '{STORAGE}')"
+            )
         self._root.execute("SET GLOBAL python_enable_replacements = false")
         self._root.execute("SET GLOBAL enable_external_access = false")
 
@@ -154,6 +163,20 @@ class Database:
             }
             connection.rollback()
             return found
+
+    @contextmanager
+    def single_threaded(self) -> Iterator[None]:
+        """Let no statement use threads beside the one it is asked in.
+
+        Whoever fills the tables from threads of its own has less of several that wait for each
+        other: inserts then cost 3.5 microseconds a row of scores instead of 1.4.
+        """
+        with self.connection() as connection:
+            connection.execute("SET GLOBAL threads = 1")
+            try:
+                yield
+            finally:
+                connection.execute("RESET GLOBAL threads")
 
     def checkpoint(self) -> None:
         """Bring what was committed from the write-ahead logs into the files."""

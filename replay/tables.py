@@ -96,8 +96,9 @@ def open_tables(workspace: Workspace, folder: Path | None = None) -> Tables:
 
 def catch_up(tables: Tables, log: Log, until: int, progress: Progress = unseen) -> None:
     """Follow the log up to a position."""
-    for taken in follow(tables, log.read_arrow, until):
-        progress(taken.position)
+    with tables.database.single_threaded():
+        for taken in follow(tables, log.read_arrow, until):
+            progress(taken.position)
 
 
 def tables_in(file: str) -> list[Table]:
