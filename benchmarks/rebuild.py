@@ -1,87 +1,113 @@
-"""Rebuilding every table from the log, beside reading it alone, and beside an event at a time."""
+"""Rebuilding every table from the log, beside copying it as it is, and beside an event at a time.
+
+python -m benchmarks.rebuild DIRECTORY URL POSITION        one rebuild, up to there
+"""
 
 from __future__ import annotations
 
+import json
+import resource
 import subprocess
 import sys
 import time
 from contextlib import closing
+from pathlib import Path
 from statistics import median
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from benchmarks.base import Must, Options, Report, median_ratio
 from benchmarks.company import found, multiply
 from benchmarks.contest import ROOT, Ground
 from eventstore.workspace import Workspace
-from projections.catch_up import BATCH_ROWS, catch_up
-from replay.tables import new_generation, open_tables
+from replay.tables import catch_up, new_generation, open_tables
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from eventstore.log import Log
-
-READING, REBUILDING = "reading the log alone", "rebuilding all tables"
-LIBRARY = "the library's ProjectionRunner"
-EVENTS = 300_000
-SAMPLE_EVENTS = 1_000
+REBUILDING = "rebuilding all tables"
+COPYING = "copying the log as it is"
+LIBRARY = "the library's ProjectionRunner, one table"
+EVENTS = 1_000_000
+SAMPLE_EVENTS = 4_000
 """How many events the peer gets: it does as many each second whatever their number."""
 
 
 def run(options: Options, say: Callable[[str], None]) -> Report:
-    """The median of several rebuilds of one log."""
+    """Rounds of all contestants over one log, each in a process of its own."""
     report = Report("rebuild")
-    wanted = options.events or EVENTS
-    sample = min(SAMPLE_EVENTS, wanted)
-    rates: dict[str, list[float]] = {READING: [], REBUILDING: [], LIBRARY: []}
-    with (
-        Ground.prepared(options) as ground,
-        Workspace.open(ground.folder(), ground.database()) as workspace,
-    ):
-        say(f"writing {wanted:,} events")
-        found(workspace, wanted)
-        events = multiply(workspace, wanted)
+    rates: dict[str, list[float]] = {COPYING: [], REBUILDING: [], LIBRARY: []}
+    with Ground.prepared(options) as ground:
+        folder, url = ground.folder(), ground.database()
+        with Workspace.open(folder, url) as workspace:
+            events = options.events or EVENTS
+            say(f"writing {events:,} events")
+            found(workspace, events)
+            events = multiply(workspace, events)
+            last, schema = workspace.log.last_position(), workspace.log.schema
+        whole: dict[str, float] = {}
         for number in range(1, options.rounds + 1):
             say(f"round {number} of {options.rounds}")
-            rates[READING].append(events / seconds_of(read, workspace))
-            rates[REBUILDING].append(events / seconds_of(rebuild, workspace))
-            rates[LIBRARY].append(library(ground, sample))
+            whole = rebuilt(folder, url, last)
+            rates[REBUILDING].append(whole["events"] / whole["seconds"])
+            copy = ground.folder() / "copy.duckdb"
+            rates[COPYING].append(told("peers.raw_copy", folder, url, copy))
+            copy.unlink()
+            rates[LIBRARY].append(told("peers.library_projection", url, schema, SAMPLE_EVENTS))
+        say("memory at half the length")
+        half = rebuilt(folder, url, last // 2)
     report.figures = {name: {"events_per_second": median(each)} for name, each in rates.items()}
-    report.notes.append(f"{events:,} events; the library had {sample:,} events of two types")
-    ratio = median_ratio(rates[REBUILDING], rates[LIBRARY])
-    report.must = [Must(f"{REBUILDING} / {LIBRARY}", ratio, at_least=20)]
+    report.figures[REBUILDING] |= {
+        f"{unit}_per_event": whole[unit] * scale / whole["events"]
+        for unit, scale in (("cpu_us", 1e6), ("file_bytes", 1.0))
+    }
+    report.figures["memory, whole log"] = {"peak_mb": whole["peak_mb"]}
+    report.figures["memory, half of it"] = {"peak_mb": half["peak_mb"]}
+    report.notes.append(
+        f"{events:,} events; the library had the first {SAMPLE_EVENTS:,} events of leads among "
+        "them: it does as many each second whatever their number"
+    )
+    report.must = [
+        Must(f"rebuild / {LIBRARY}", median_ratio(rates[REBUILDING], rates[LIBRARY]), at_least=60),
+        Must(
+            f"rebuild / {COPYING}", median_ratio(rates[REBUILDING], rates[COPYING]), at_least=0.25
+        ),
+        Must("memory, whole log / half of it", whole["peak_mb"] / half["peak_mb"], at_most=1.25),
+    ]
     return report
 
 
-def seconds_of(work: Callable[[Workspace], None], workspace: Workspace) -> float:
-    """How long something takes."""
-    began = time.perf_counter()
-    work(workspace)
-    return time.perf_counter() - began
+def told(module: str, *arguments: object) -> Any:
+    """What a process of its own prints as it ends."""
+    command = [sys.executable, "-m", f"benchmarks.{module}", *map(str, arguments)]
+    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, cwd=ROOT, check=True)
+    return json.loads(done.stdout)
 
 
-def read(workspace: Workspace) -> None:
-    """Read the whole log as projections do, and do nothing with it."""
-    log: Log = workspace.log
-    after = 0
-    while len(table := log.read_arrow(after, BATCH_ROWS)):
-        after = table["position"][-1].as_py()
+def rebuilt(folder: Path, url: str, position: int) -> dict[str, float]:
+    """What one rebuild took."""
+    answer: dict[str, float] = told("rebuild", folder, url, position)
+    return answer
 
 
-def rebuild(workspace: Workspace) -> None:
-    """Build all tables, those with personal columns too, from an empty folder."""
-    with closing(open_tables(workspace, new_generation(workspace.directory))) as tables:
-        for _ in catch_up(tables, workspace.log.read_arrow):
-            pass
-        assert tables.position == workspace.log.last_position()
-        assert tables.poisoned == 0
+def main() -> None:
+    """See above: all tables, those with personal columns too, from an empty folder."""
+    directory, url, until = sys.argv[1:]
+    with Workspace.open(Path(directory), url) as workspace:
+        generation = new_generation(workspace.directory)
+        began, used = time.perf_counter(), time.process_time()
+        with closing(open_tables(workspace, generation)) as tables:
+            catch_up(tables, workspace.log, int(until))
+            assert tables.position == int(until)
+            assert tables.poisoned == 0
+            events = tables.database.query("SELECT count(*) FROM event").item()
+        seconds, used = time.perf_counter() - began, time.process_time() - used
+        files = sum(file.stat().st_size for file in generation.iterdir())
+        for file in generation.iterdir():
+            file.unlink()
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    answer = {"events": events, "seconds": seconds, "cpu_us": used, "file_bytes": files}
+    print(json.dumps(answer | {"peak_mb": peak}))
 
 
-def library(ground: Ground, events: int) -> float:
-    """Events per second of the library's own machinery."""
-    command = [sys.executable, "-m", "benchmarks.peers.library_projection", ground.database()]
-    file = ground.folder() / "leads.duckdb"
-    done = subprocess.run(
-        [*command, str(file), str(events)], stdout=subprocess.PIPE, text=True, cwd=ROOT, check=True
-    )
-    return float(done.stdout)
+if __name__ == "__main__":
+    main()
