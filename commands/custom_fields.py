@@ -26,7 +26,7 @@ from domain.values import CustomValue, Line, Text
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-CustomValues = Annotated[dict[str, CustomValue], Field(max_length=200)]
+CustomValues = Annotated[dict[FieldName, CustomValue], Field(max_length=200)]
 """Custom fields as a command takes them: by name, each checked against its declaration."""
 
 

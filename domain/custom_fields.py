@@ -60,7 +60,7 @@ class CustomFieldUnknown(Refusal):
 
 
 class CustomFieldMistyped(Refusal):
-    """The custom field {name} takes a value of type {field_type}, not {value!r}."""
+    """The custom field {name} takes a value of type {field_type}, not of type {given}."""
 
 
 class CustomFieldDeclaredOtherwise(Refusal):
@@ -98,7 +98,10 @@ class CustomFields(State[CustomFieldsEvent]):
             if declared is None or name in self.retired:
                 raise CustomFieldUnknown(name=name, aggregate=aggregate)
             if value is not None and not _fits(value, declared.field_type):
-                raise CustomFieldMistyped(name=name, field_type=declared.field_type, value=value)
+                # Refusals are kept in the clear, and the value may be about a person.
+                raise CustomFieldMistyped(
+                    name=name, field_type=declared.field_type, given=_type_of(value)
+                )
             (personal if declared.personal else plain)[name] = value
         return plain, personal
 
@@ -115,3 +118,9 @@ def _fits(value: CustomValue, field_type: FieldType) -> bool:
             return isinstance(value, str)
         case _:
             assert_never(field_type)
+
+
+def _type_of(value: CustomValue) -> FieldType:
+    """The narrowest type that a value fits."""
+    types: tuple[FieldType, ...] = ("boolean", "integer", "number")
+    return next((one for one in types if _fits(value, one)), "text")

@@ -149,24 +149,24 @@ def test_a_value_of_its_type_is_taken_as_it_is(field_type, value):
 
 
 @pytest.mark.parametrize(
-    ("field_type", "value"),
+    ("field_type", "value", "type_given"),
     [
-        ("integer", "3"),
-        ("integer", 2.5),
-        ("integer", True),
-        ("number", "2.5"),
-        ("number", False),
-        ("boolean", 1),
-        ("boolean", "true"),
-        ("text", 3),
-        ("text", True),
+        ("integer", "3", "text"),
+        ("integer", 2.5, "number"),
+        ("integer", True, "boolean"),
+        ("number", "2.5", "text"),
+        ("number", False, "boolean"),
+        ("boolean", 1, "integer"),
+        ("boolean", "true", "text"),
+        ("text", 3, "integer"),
+        ("text", True, "boolean"),
     ],
 )
-def test_a_value_of_another_type_is_refused(field_type, value):
+def test_a_value_of_another_type_is_refused_and_not_repeated(field_type, value, type_given):
     declared = CustomFieldsDeclared(**VISITS | {"field_type": field_type})
     world = given(CAPTURED).and_on(OF_LEADS, declared)
     wish = SetLeadCustomFields(custom={"total_visits": value})
-    details = {"name": "total_visits", "field_type": field_type, "value": value}
+    details = {"name": "total_visits", "field_type": field_type, "given": type_given}
     world.when(wish).refused(CustomFieldMistyped, **details)
 
 
