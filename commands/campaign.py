@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import date
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
@@ -42,7 +41,7 @@ from domain.campaign import (
 )
 from domain.contact import Contact, ContactUnknown
 from domain.lead import Lead, LeadUnknown
-from domain.values import Currency, Line, Moment, Text
+from domain.values import Currency, Day, Line, Moment, Text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -62,8 +61,8 @@ class PlanCampaign(Command[Campaign], creates=True):
     objective: Text = ""
     budget: Cost | None = None
     currency: Currency = "EUR"
-    starts_on: date | None = None
-    ends_on: date | None = None
+    starts_on: Day | None = None
+    ends_on: Day | None = None
 
     example = {
         "name": "Spring webinar",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import date
 from typing import TYPE_CHECKING
 from uuid import UUID
 
@@ -34,7 +33,7 @@ from domain.contact import (
 )
 from domain.customer import Customer, CustomerUnknown
 from domain.lead import Lead, LeadUnknown
-from domain.values import EmailAddress, Line, Phone, email_kind, title_level
+from domain.values import Day, EmailAddress, Line, Phone, email_kind, title_level
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -164,7 +163,7 @@ class LinkContact(Command[Contact]):
 
     customer_id: UUID
     role: Role = "other"
-    since: date | None = None
+    since: Day | None = None
 
     example = {
         "customer_id": "00000000-0000-4000-8000-000000000003",
@@ -186,7 +185,7 @@ class UnlinkContact(Command[Contact]):
     """Record that a person plays no role at a customer any more."""
 
     customer_id: UUID
-    until: date | None = None
+    until: Day | None = None
 
     example = {"customer_id": "00000000-0000-4000-8000-000000000003", "until": "2026-05-31"}
 

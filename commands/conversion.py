@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import date
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Self
 from uuid import UUID
@@ -17,7 +16,7 @@ from domain.contact import Contact, ContactCreated, ContactLinked, Role, email_o
 from domain.customer import Customer, CustomerCreated, identity_of_customer
 from domain.deal import Deal, DealOfAnotherCustomer, DealOpened, DealUnknown
 from domain.lead import Lead, LeadCaptured, LeadConverted, LeadHidden, LeadNotOpen
-from domain.values import NIL, Currency, Line, Slug, email_kind, title_level
+from domain.values import NIL, Currency, Day, Line, Slug, email_kind, title_level
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -41,7 +40,7 @@ class ConvertLead(Command[Lead]):
     stage: Slug | None = None
     amount: Price = Decimal(0)
     currency: Currency | None = None
-    expected_close: date | None = None
+    expected_close: Day | None = None
     product: Line | None = None
 
     example = {

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import date
 from typing import TYPE_CHECKING, Annotated, Any
 from uuid import UUID
 
@@ -34,7 +33,7 @@ from domain.deal import (
     LossReason,
 )
 from domain.pipeline import Pipeline, PipelineNotActive, PipelineStage, PipelineUnknown
-from domain.values import Amount, Currency, Line, Slug, Text
+from domain.values import Amount, Currency, Day, Line, Slug, Text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -56,7 +55,7 @@ class OpenDeal(Command[Deal], creates=True):
     stage: Slug | None = None
     amount: Price
     currency: Currency
-    expected_close: date | None = None
+    expected_close: Day | None = None
     owner: UUID | None = None
     product: Line | None = None
     custom: CustomValues = {}
@@ -140,7 +139,7 @@ class ChangeDealAmount(Command[Deal]):
 class ChangeDealCloseDate(Command[Deal]):
     """Say when the sale is expected now; null if nobody knows."""
 
-    expected_close: date | None
+    expected_close: Day | None
 
     example = {"expected_close": "2026-09-30"}
 

@@ -6,7 +6,6 @@ A campaign may have tens of thousands of members, so each membership is a stream
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from datetime import date
 from decimal import Decimal
 from typing import Annotated, Literal, assert_never
 from uuid import UUID, uuid5
@@ -14,7 +13,7 @@ from uuid import UUID, uuid5
 from pydantic import Field
 
 from domain.base import Event, Refusal, State
-from domain.values import Amount, Currency, Line, Moment, Text
+from domain.values import Amount, Currency, Day, Line, Moment, Text
 
 Channel = Literal["email", "social", "event", "ads", "content", "phone", "mail", "other"]
 MemberType = Literal["lead", "contact"]
@@ -41,8 +40,8 @@ class CampaignPlanned(Event, type="campaign.planned.v1"):
     objective: Text
     budget: Cost | None
     currency: Currency
-    starts_on: date | None
-    ends_on: date | None
+    starts_on: Day | None
+    ends_on: Day | None
 
 
 class CampaignScheduled(Event, type="campaign.scheduled.v1"):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from datetime import date
 from typing import TYPE_CHECKING, Literal, assert_never
 from uuid import UUID
 
@@ -11,6 +10,7 @@ from domain.base import HIDDEN, Event, Personal, Refusal, State
 from domain.values import (
     NIL,
     CustomValue,
+    Day,
     EmailAddress,
     EmailKind,
     Line,
@@ -77,14 +77,14 @@ class ContactLinked(Event, type="contact.linked.v1"):
 
     customer_id: UUID
     role: Role
-    since: date | None
+    since: Day | None
 
 
 class ContactUnlinked(Event, type="contact.unlinked.v1"):
     """The person plays no role at a customer any more."""
 
     customer_id: UUID
-    until: date | None
+    until: Day | None
 
 
 class ContactConsentGranted(Event, type="contact.consent_granted.v1"):

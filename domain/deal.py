@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from datetime import date
 from decimal import Decimal
 from typing import Literal, assert_never
 from uuid import UUID
@@ -14,6 +13,7 @@ from domain.values import (
     Amount,
     Currency,
     CustomValue,
+    Day,
     ForecastCategory,
     Line,
     Probability,
@@ -48,7 +48,7 @@ class DealOpened(Event, type="deal.opened.v1"):
     forecast_category: ForecastCategory
     amount: Amount
     currency: Currency
-    expected_close: date | None
+    expected_close: Day | None
     owner: UUID | None
     product: Line | None
     custom: dict[str, CustomValue]
@@ -108,8 +108,8 @@ class DealAmountChanged(Event, type="deal.amount_changed.v1"):
 class DealCloseDateChanged(Event, type="deal.close_date_changed.v1"):
     """The sale is expected sooner or later than before."""
 
-    expected_close: date | None
-    previous_expected_close: date | None
+    expected_close: Day | None
+    previous_expected_close: Day | None
 
 
 class DealAssigned(Event, type="deal.assigned.v1"):
@@ -175,7 +175,7 @@ class Deal(State[DealEvent]):
     probability: Decimal = Decimal(0)
     amount: Decimal = Decimal(0)
     currency: str = ""
-    expected_close: date | None = None
+    expected_close: Day | None = None
     owner: UUID | None = None
     custom: dict[str, CustomValue] = field(default_factory=dict)
     custom_personal: dict[str, CustomValue] = field(default_factory=dict)

@@ -4,13 +4,20 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Annotated, Literal
 from uuid import UUID
 
 from email_validator import SPECIAL_USE_DOMAIN_NAMES, EmailNotValidError, validate_email
-from pydantic import AfterValidator, AwareDatetime, Field, FiniteFloat, StringConstraints
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BeforeValidator,
+    Field,
+    FiniteFloat,
+    StringConstraints,
+)
 
 INTEGER_MAX = 2**63 - 1
 
@@ -19,6 +26,9 @@ NIL = UUID(int=0)
 
 
 UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
+BREAK = re.compile(" *[\t-\r\x1c-\x1f\x85\u2028\u2029]\\s*")
+YEAR = re.compile(r"\d{4}-", re.ASCII)
+CONTROL = re.compile("[\x00-\x1f\x7f-\x9f]")
 PLAIN_EMAIL = re.compile(
     r"[a-zA-Z0-9_+-]+(\.[a-zA-Z0-9_+-]+)*@([a-z0-9]+(-[a-z0-9]+)*\.)+(?P<top>[a-z]{2,})"
 )
@@ -30,6 +40,33 @@ def _storable(text: str) -> str:
     if UNSTORABLE.search(text):
         raise ValueError("contains NUL or a lone surrogate, which cannot be stored")
     return unicodedata.normalize("NFC", text)
+
+
+def _one_line(text: str) -> str:
+    """What was broken into lines is one line; what would steer a terminal is no text."""
+    line = BREAK.sub(" ", text)
+    if CONTROL.search(line):
+        raise ValueError("contains a control character")
+    if not line.isascii() and not any(unicodedata.category(char)[0] in "LNPS" for char in line):
+        raise ValueError("contains nothing that can be seen")
+    return line
+
+
+def _written(value: object) -> object:
+    """Numbers count seconds to some and days to others: times are written out."""
+    if isinstance(value, int | float | Decimal) or (
+        isinstance(value, str) and not YEAR.match(value)
+    ):
+        raise ValueError("write it as in 2026-01-31 or 2026-01-31T09:30:00+01:00")
+    return value
+
+
+def _plain(number: Decimal) -> Decimal:
+    """The same number without an exponent or a sign of nothing: 1E+3 is 1000, -0 is 0."""
+    exponent = number.as_tuple().exponent
+    if number and isinstance(exponent, int) and exponent <= 0:
+        return number
+    return Decimal(int(number))
 
 
 def _email(text: str) -> str:
@@ -55,9 +92,10 @@ Line = Annotated[
     str,
     StringConstraints(strip_whitespace=True),
     AfterValidator(_storable),
+    AfterValidator(_one_line),
     Field(min_length=1, max_length=200),
 ]
-"""One line of text, 1 to 200 characters."""
+"""One line of text, 1 to 200 characters; a break within becomes a space."""
 
 Slug = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,59}$")]
 """A short name for programs as much as for people, such as `closed_won`."""
@@ -75,7 +113,11 @@ Country = Annotated[str, StringConstraints(pattern=r"^[A-Z]{2}$")]
 Currency = Annotated[str, StringConstraints(pattern=r"^[A-Z]{3}$")]
 """ISO 4217 code, such as EUR."""
 
-Amount = Annotated[Decimal, Field(max_digits=18, decimal_places=2, allow_inf_nan=False)]
+Amount = Annotated[
+    Decimal,
+    Field(max_digits=18, decimal_places=2, allow_inf_nan=False),
+    AfterValidator(_plain),
+]
 """Money without its currency: DECIMAL(18,2), exact from door to table."""
 
 Probability = Annotated[Decimal, Field(ge=0, le=1, max_digits=5, decimal_places=4)]
@@ -85,8 +127,11 @@ ForecastCategory = Literal["pipeline", "best_case", "commit", "closed", "omitted
 """How far a forecast counts on a deal."""
 
 Whole = Annotated[int, Field(ge=-INTEGER_MAX - 1, le=INTEGER_MAX)]
-Moment = Annotated[AwareDatetime, AfterValidator(_utc)]
+Moment = Annotated[AwareDatetime, BeforeValidator(_written), AfterValidator(_utc)]
 """A point in time with a zone, kept in UTC."""
+
+Day = Annotated[date, BeforeValidator(_written)]
+"""A day of the calendar."""
 
 EmailKind = Literal["business", "free", "none"]
 CustomValue = bool | Whole | FiniteFloat | Line | None

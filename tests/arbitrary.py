@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from domain.base import Event
 
 ADDRESSES = ("ann@example.com", "bob@mail.example.org", "Zoë@example.net")
-TEXT = st.characters(exclude_categories=["Cs"], exclude_characters="\x00")
+TEXT = st.characters(exclude_categories=["Cs", "Cc", "Zl", "Zp"], include_characters="\n")
 
 
 def arbitrary(event: type[Event]) -> st.SearchStrategy[Any]:

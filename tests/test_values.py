@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
+from datetime import UTC, date, datetime
+from typing import TYPE_CHECKING
+
 import pytest
 from email_validator import validate_email
 from hypothesis import example, given
 from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 
-from domain.values import PLAIN_EMAIL, EmailAddress, Line, Text
+from domain.values import PLAIN_EMAIL, Amount, Day, EmailAddress, Line, Moment, Text
+
+if TYPE_CHECKING:
+    from decimal import Decimal
 
 EMAIL: TypeAdapter[str] = TypeAdapter(EmailAddress)
 LINE: TypeAdapter[str] = TypeAdapter(Line)
 TEXT: TypeAdapter[str] = TypeAdapter(Text)
+AMOUNT: TypeAdapter[Decimal] = TypeAdapter(Amount)
+DAY: TypeAdapter[date] = TypeAdapter(Day)
+MOMENT: TypeAdapter[datetime] = TypeAdapter(Moment)
 
 
 @given(st.from_regex(PLAIN_EMAIL, fullmatch=True))
@@ -45,3 +54,52 @@ def test_what_cannot_be_stored_is_refused(text):
 
 def test_text_is_composed():
     assert LINE.validate_python("Mu\u0308ller") == "M\u00fcller"
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ("Ann\nExample", "Ann Example"),
+        (" Ann \r\n\t Example ", "Ann Example"),
+        ("Ann\u2028Example", "Ann Example"),
+        ("Ann  Example", "Ann  Example"),
+        ("\U0001f600", "\U0001f600"),
+        ("雪", "雪"),
+    ],
+)
+def test_a_line_is_one_line(text, line):
+    assert LINE.validate_python(text) == line
+
+
+@pytest.mark.parametrize(
+    "text", ["\x1b[2J", "a\x07b", "a\x9bb", "\u200b", "\u0301", "\u202e", "\u00a0"]
+)
+def test_a_line_that_steers_a_terminal_or_shows_nothing_is_refused(text):
+    with pytest.raises(ValidationError):
+        LINE.validate_python(text)
+
+
+@pytest.mark.parametrize(
+    "wrong", [0, 1_700_000_000, 20240101, 1.5, True, "0", "1700000000", "20240101", "-5", "now"]
+)
+def test_a_number_is_no_time(wrong):
+    for kind in (DAY, MOMENT):
+        with pytest.raises(ValidationError, match="write it as in 2026-01-31"):
+            kind.validate_python(wrong)
+
+
+def test_a_time_is_written_with_its_zone_and_kept_in_utc():
+    moment = datetime(2026, 1, 31, 8, 30, tzinfo=UTC)
+    assert MOMENT.validate_python("2026-01-31T09:30:00+01:00") == moment
+    assert MOMENT.validate_python(moment) == moment
+    assert DAY.validate_python("2026-01-31") == DAY.validate_python(date(2026, 1, 31))
+    with pytest.raises(ValidationError):
+        MOMENT.validate_python("2026-01-31T09:30:00")
+
+
+@pytest.mark.parametrize(
+    ("written", "kept"),
+    [("1e3", "1000"), ("-0", "0"), ("-0.00", "0"), ("0e-30", "0"), ("12.50", "12.50"), (7, "7")],
+)
+def test_an_amount_is_kept_as_people_write_it(written, kept):
+    assert str(AMOUNT.validate_python(written)) == kept
