@@ -15,31 +15,38 @@ from fastapi import APIRouter, Depends, Query, Request, Response
 from pydantic import AfterValidator
 
 from api.auth import Caller
+from api.body import only_known_parameters
 from api.pages import Cursor, opened, question
 from api.problems import NotFound, PositionNotReached, problems
 from domain.values import INTEGER_MAX
 from projections.base import Dimension
 from readmodels import query as asking
 from readmodels.units import unit_of
-from replay.base import ReplayError, moment
+from replay.base import ReplayError, known, moment
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from api.node import Node
 
 WAIT_SECONDS = 2.0
 LIMIT_MAX = 1000
 
 
-def _moment(text: str) -> str:
-    try:
-        moment(text)
-    except ReplayError as error:
-        raise ValueError(str(error)) from None
-    return text
+def _readable(read: Callable[[str], object]) -> AfterValidator:
+    def check(text: str) -> str:
+        try:
+            read(text)
+        except ReplayError as error:
+            raise ValueError(str(error)) from None
+        return text
+
+    return AfterValidator(check)
 
 
 Position = Annotated[int, Query(ge=0, le=INTEGER_MAX)]
-Time = Annotated[str, Query(max_length=40), AfterValidator(_moment)]
+Time = Annotated[str, Query(max_length=40), _readable(moment)]
+Known = Annotated[str, Query(max_length=40), _readable(known)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +68,7 @@ async def when(
         Query(description="Only what had happened by then: a time; a date means its end."),
     ] = None,
     known_at: Annotated[
-        Position | Time | None,
+        Known | None,
         Query(description="Only what the log knew by then: a position in it, or a time."),
     ] = None,
     min_position: Annotated[
@@ -73,9 +80,15 @@ async def when(
     ] = None,
 ) -> When:
     """The parameters every query takes."""
+    only_known_parameters(request)
     zone = request.app.state.node.zone
-    known = moment(known_at, zone) if isinstance(known_at, str) else known_at
-    return When(moment(as_of, zone) if as_of else None, known, min_position, limit, cursor)
+    return When(
+        moment(as_of, zone) if as_of else None,
+        known(known_at, zone) if known_at else None,
+        min_position,
+        limit,
+        cursor,
+    )
 
 
 def answer(router: APIRouter, path: str, query: asking.Query) -> None:

@@ -19,7 +19,7 @@ from fastapi import APIRouter, Body, Depends, Header, Query, Request, Response
 from pydantic import BaseModel
 
 from api.auth import Caller, Identity
-from api.body import Door
+from api.body import Door, only_known_parameters
 from api.problems import problems
 from commands.base import Command, handle
 from domain.values import Moment
@@ -89,6 +89,7 @@ Happened = Annotated[
 
 async def wish(
     *,
+    request: Request,
     caller: Caller,
     idempotency_key: Key = None,
     if_match: Version = None,
@@ -97,6 +98,7 @@ async def wish(
     occurred_at: Happened = None,
 ) -> Wish:
     """The headers and parameters every command takes."""
+    only_known_parameters(request)
     now = datetime.now(UTC)
     if occurred_at is not None and occurred_at > now:
         raise OccurredInTheFuture(occurred_at, now)

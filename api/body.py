@@ -1,12 +1,14 @@
-"""Bodies: JSON that can be kept for ever, exact to the last digit, or a problem."""
+"""What is sent to a door: JSON that can be kept for ever, and parameters the door has."""
 
 from __future__ import annotations
 
 import json
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn, cast, get_origin
 
-from fastapi import Request, Response
+from fastapi import Request, Response, params
+from fastapi.dependencies.utils import get_flat_params
+from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
 
 from api.problems import BodyMalformed, BodyTooLarge, BodyUnstorable
@@ -21,16 +23,41 @@ DIGITS_MAX = 40
 
 
 class Door(APIRoute):
-    """A route whose body is read by `strict_json`."""
+    """A route whose body is read by `strict_json`.
+
+    `parameters` tells of each parameter it takes whether it may be given more than once.
+    """
+
+    parameters: dict[str, bool]
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         """The handler of the framework, given a request that reads strictly."""
         handle = super().get_route_handler()
+        self.parameters = {
+            taken.alias: get_origin(taken.field_info.annotation) is list
+            for taken in get_flat_params(self.dependant)
+            if isinstance(taken.field_info, params.Query)
+        }
 
         async def strictly(request: Request) -> Response:
             return await handle(StrictRequest(request.scope, request.receive))
 
         return strictly
+
+
+def only_known_parameters(request: Request) -> None:
+    """Refuse what the door does not know: an `as_of` misspelt would be answered with today."""
+    taken = cast("Door", request.scope["route"]).parameters
+    given = [name for name, _ in request.query_params.multi_items()]
+    faults = [
+        {"loc": ("query", name), "msg": "There is no such parameter"}
+        if name not in taken
+        else {"loc": ("query", name), "msg": "This parameter is given once"}
+        for name in dict.fromkeys(given)
+        if name not in taken or (given.count(name) > 1 and not taken[name])
+    ]
+    if faults:
+        raise RequestValidationError(faults)
 
 
 class StrictRequest(Request):

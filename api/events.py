@@ -17,6 +17,7 @@ from fastapi import APIRouter, Query, Request
 from fastapi.responses import StreamingResponse
 
 from api.auth import Caller
+from api.body import Door, only_known_parameters
 from api.problems import problems
 from domain.base import HIDDEN
 from domain.values import INTEGER_MAX
@@ -38,7 +39,7 @@ PATIENCE_SECONDS = 30.0
 StoredType = Annotated[str, Query(pattern=r"^[a-z_]{1,60}(\.[a-z_]{1,60}\.v[0-9]{1,4})?$")]
 Position = Annotated[int, Query(ge=0, le=INTEGER_MAX)]
 
-router = APIRouter(prefix="/events", tags=["events"])
+router = APIRouter(prefix="/events", tags=["events"], route_class=Door)
 
 
 class Pulse:
@@ -125,6 +126,7 @@ async def events(
     again for more than one. While there is nothing to tell, an empty line shows that the line is
     open. Personal values are `[hidden]` from keys that may not see them, and once forgotten.
     """
+    only_known_parameters(request)
     node: Node = request.app.state.node
     chosen = {"stream": stream, "types": tuple(type), "actor": actor}
     head = await to_thread.run_sync(node.workspace.log.last_position)

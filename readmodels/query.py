@@ -11,6 +11,7 @@ from uuid import UUID
 
 import orjson
 
+from domain.values import Day
 from readmodels.base import PERSONAL, Database
 from readmodels.macros import macros
 from readmodels.schema import BEGIN, END, Table, quoted, text
@@ -87,7 +88,7 @@ def report(
     if during:
         conditions.append(f"($since IS NULL OR {quoted(during)}::DATE >= $since)")
         conditions.append(f"($until IS NULL OR {quoted(during)}::DATE <= $until)")
-        narrowing |= {"since": date | None, "until": date | None}
+        narrowing |= {"since": Day | None, "until": Day | None}
     asked = f"FROM {name}({', '.join(given)})"
     return Query(
         name,

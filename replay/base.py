@@ -103,6 +103,11 @@ def moment(text: str, zone: tzinfo = UTC) -> datetime:
         ) from None
 
 
+def known(text: str, zone: tzinfo = UTC) -> int | datetime:
+    """What `known_at` may be as people write it: a position in the log, or a time."""
+    return int(text) if re.fullmatch(r"[0-9]{1,18}", text.strip()) else moment(text, zone)
+
+
 def bounds(
     log: Log, as_of: str | None = None, known_at: str | None = None, zone: tzinfo = UTC
 ) -> Bounds:
@@ -110,9 +115,8 @@ def bounds(
     until = moment(as_of, zone) if as_of else None
     if not known_at:
         return Bounds(until)
-    if re.fullmatch(r"\d{1,18}", known_at.strip()):
-        return Bounds(until, int(known_at))
-    return Bounds(until, log.position_at(moment(known_at, zone)))
+    found = known(known_at, zone)
+    return Bounds(until, found if isinstance(found, int) else log.position_at(found))
 
 
 def find_stream(log: Log, text: str) -> UUID:

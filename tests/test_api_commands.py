@@ -114,6 +114,28 @@ def test_the_clock_is_not_set_ahead(ann: Client):
     assert (ahead.status_code, slug(ahead)) == (422, "occurred-in-the-future")
 
 
+@pytest.mark.parametrize("params", [{"occured_at": "2026-01-31"}, {"occurred_at": "1700000000"}])
+def test_a_moment_that_is_misspelt_is_not_overlooked(node: Node, ann: Client, params: dict):
+    before = node.workspace.log.last_position()
+    refused = ann.post("/leads", somebody(), params=params)
+    assert (refused.status_code, slug(refused)) == (422, "invalid")
+    assert refused.json()["errors"][0]["parameter"] == next(iter(params))
+    assert node.workspace.log.last_position() == before
+
+
+def test_a_refusal_that_is_kept_repeats_nothing_personal(node: Node, ann: Client):
+    salary = {"aggregate": "lead", "name": "salary", "field_type": "integer", "personal": True}
+    ann.post("/custom-fields/declare", salary | {"description": "What somebody earns."})
+    body, key = somebody(custom={"salary": "a secret sum"}), {"Idempotency-Key": "salary"}
+    refused = [ann.post("/leads", body, headers=key) for _ in range(2)]
+    assert [reply.status_code for reply in refused] == [409, 409]
+    assert refused[0].json()["details"]["given"] == "text"
+    with node.workspace.log.cursor() as cursor:
+        kept = cursor.execute("SELECT reply::text AS reply FROM idempotency").fetchall()
+    assert any("CustomFieldMistyped" in row["reply"] for row in kept)
+    assert not any("secret" in row["reply"] for row in kept)
+
+
 def test_a_refusal_is_a_conflict_with_its_reason(ann: Client):
     lead = captured(ann)
     ann.post(f"{lead}/qualify", BANT)

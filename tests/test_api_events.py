@@ -158,6 +158,8 @@ def test_personal_values_are_shown_to_keys_that_may_see_them(node: Node, ann: Cl
         {"type": "lead'; drop"},
         {"actor": "ann"},
         {"follow": "perhaps"},
+        {"types": "lead"},
+        {"after": [1, 2]},
     ],
 )
 def test_a_filter_that_means_nothing_is_invalid(ann: Client, params: dict[str, Any]):
