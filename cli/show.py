@@ -21,6 +21,13 @@ if TYPE_CHECKING:
     from replay.history import Change, Happening
 
 PIPED_COLUMNS = 160
+PICTURES = (
+    {code: chr(0x2400 + code) for code in range(0x20)}
+    | dict.fromkeys(range(0x7F, 0xA0), "␡")
+    | {ord(kept): kept for kept in "\t\n"}
+)
+"""What a terminal would obey is shown as a picture of itself."""
+
 LATE_SECONDS = 60.0
 """An event recorded later than this after it happened is shown as told late."""
 
@@ -52,7 +59,7 @@ def value(of: Any) -> str:
     if isinstance(of, bool):
         return "yes" if of else "no"
     if isinstance(of, (str, UUID, timedelta)):
-        return str(of)
+        return str(of).translate(PICTURES)
     if isinstance(of, float):
         return f"{of:.6g}"
     plain = to_jsonable_python(of, fallback=repr)

@@ -17,6 +17,7 @@ import pytest
 
 from cli import VERBS, main
 from cli.session import Live, Lock, lock, session
+from cli.show import value
 from commands.base import Command, handle
 from commands.lead import AssignLead, CaptureLead, QualifyLead
 from commands.user import RegisterUser
@@ -217,6 +218,10 @@ def test_keys_are_made_listed_and_ended(shell: Shell):
     shell("key", "revoke", found["id"], code=1)
     shell("key", "create", "--actor", "nobody", "--label", "x", code=1)
     assert "no user 'nobody'" in shell.err
+
+
+def test_what_somebody_wrote_does_not_steer_the_terminal():
+    assert value("\x1b[2J\x9bgone\x7f\ta\nb") == "␛[2J␡gone␡\ta\nb"
 
 
 def test_every_verb_has_help_with_examples(capsys: pytest.CaptureFixture[str]):
