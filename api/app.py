@@ -13,6 +13,7 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 from fastapi.responses import RedirectResponse
 from fastapi_offline import FastAPIOffline
+from starlette.types import ASGIApp
 
 from api import (
     activity,
@@ -64,6 +65,9 @@ def create_app(node: Node) -> FastAPI:
         yield
         await to_thread.run_sync(node.close)
 
+    routers = [module.router for module in MENU]
+    entrances = [one for router in routers if isinstance(router, Doors) for one in router.entrances]
+
     app = FastAPIOffline(
         title="Backstory", version="0.1.0", description=DESCRIPTION, lifespan=lifespan
     )
@@ -71,11 +75,14 @@ def create_app(node: Node) -> FastAPI:
     app.state.readers = CapacityLimiter(READERS_MAX)
     app.state.examiners = CapacityLimiter(health.EXAMINED_AT_ONCE_MAX)
     answer_with_problems(app)
-    for module in MENU:
-        app.include_router(module.router)
-    routers = [module.router for module in MENU]
-    entrances = [one for router in routers if isinstance(router, Doors) for one in router.entrances]
-    app.add_middleware(Shortcut, node=node, entrances=entrances)
+    for router in routers:
+        app.include_router(router)
+    framework = app.build_middleware_stack
+
+    def layers() -> ASGIApp:
+        return Shortcut(framework(), node=node, entrances=entrances)
+
+    app.build_middleware_stack = layers  # type: ignore[method-assign]
 
     @app.get("/", include_in_schema=False)
     async def root() -> RedirectResponse:
@@ -105,7 +112,12 @@ class Server(uvicorn.Server):
     def __init__(self, node: Node, *, host: str = "127.0.0.1", port: int = 8000) -> None:
         self.node = node
         config = uvicorn.Config(
-            create_app(node), host=host, port=port, access_log=False, log_level="warning"
+            create_app(node),
+            host=host,
+            port=port,
+            access_log=False,
+            log_level="warning",
+            proxy_headers=False,  # nothing here asks who is in front of a proxy
         )
         super().__init__(config)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import inspect
 import re
 import time
@@ -20,6 +19,7 @@ from pydantic import BaseModel
 
 from api.auth import Caller, Identity
 from api.body import Door, only_known_parameters
+from api.handover import answered
 from api.problems import problems
 from commands.base import Command, handle
 from domain.values import Moment
@@ -223,7 +223,7 @@ async def asked(
     )
     with _logged(command, id, wish) as line:
         future = handle(node.writer, command, id, context)
-        receipt = await asyncio.shield(asyncio.wrap_future(future))
+        receipt = await answered(future)
         line |= {"position": receipt.position, "events": receipt.events}
     headers = {"ETag": f'"{receipt.version}"'}
     started = bool(entrance.home and command.creates and receipt.events)

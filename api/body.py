@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import re
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, NoReturn, cast, get_origin
 
+import orjson
 from fastapi import Request, Response, params
 from fastapi.dependencies.utils import get_flat_params
 from fastapi.exceptions import RequestValidationError
@@ -20,6 +22,9 @@ if TYPE_CHECKING:
 BODY_BYTES_MAX = 1024 * 1024
 DIGITS_MAX = 40
 """No number a business writes has more; a longer one is an attack on whoever parses it."""
+
+NOT_PLAIN = re.compile(rb"[0-9][.eE]|[0-9]{18}")
+"""Numbers that `orjson` might not read to the last digit, and strings that look like them."""
 
 
 class Door(APIRoute):
@@ -88,9 +93,7 @@ def strict_json(text: bytes) -> Any:
     {'share': 0.25, 'amount': Decimal('1234567890123456.78')}
     """
     try:
-        value = json.loads(
-            text.decode(), parse_float=_fraction, parse_int=_whole, parse_constant=_constant
-        )
+        value = _exactly(text) if NOT_PLAIN.search(text) else _plainly(text)
     except RecursionError:
         raise BodyMalformed(reason="it is nested too deeply") from None
     except UnicodeDecodeError:
@@ -100,6 +103,19 @@ def strict_json(text: bytes) -> Any:
     if b"\\u0000" in text or b"\\ud" in text or b"\\uD" in text:
         _check_strings(value)
     return value
+
+
+def _plainly(text: bytes) -> Any:
+    try:
+        return orjson.loads(text)
+    except orjson.JSONDecodeError:
+        return _exactly(text)  # which tells what is wrong
+
+
+def _exactly(text: bytes) -> Any:
+    return json.loads(
+        text.decode(), parse_float=_fraction, parse_int=_whole, parse_constant=_constant
+    )
 
 
 def _whole(digits: str) -> int:

@@ -20,6 +20,7 @@ from starlette.requests import ClientDisconnect
 from api.auth import Caller
 from api.body import BODY_BYTES_MAX
 from api.delivery import KEY, Delivery, Item, Taken
+from api.handover import answered
 from api.lines import Outbox, lines_of
 from api.problems import described, problems
 from commands.lead import CaptureLead, QualifyLead
@@ -187,7 +188,7 @@ async def settled(answer: Future[Receipt] | Exception) -> Receipt | Exception:
     try:
         if answer.done():
             return answer.result()
-        return await asyncio.shield(asyncio.wrap_future(answer))
+        return await answered(answer)
     except Exception as error:  # noqa: BLE001 - whatever it is, it is the answer
         return error
 

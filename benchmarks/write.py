@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import re
 import sys
+import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
+
+import httpx
 
 from benchmarks.base import Must, Options, Report, median_ratio
 from benchmarks.contest import (
@@ -19,6 +22,7 @@ from benchmarks.contest import (
     medians,
 )
 from benchmarks.peers import emmett, umadb
+from learning import LEARNERS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -26,6 +30,7 @@ if TYPE_CHECKING:
 CONNECTIONS = 64
 CALLERS = 256
 POOLS = (5, 16, 32)
+START_SECONDS_MAX = 60.0
 PYTHON = (sys.executable, "-m")
 LEAD_PATHS = ("/leads/{id}/capture", "/leads/{id}/qualify")
 
@@ -102,8 +107,18 @@ def backstory_over_http(ground: Ground, url: str) -> Iterator[list[str]]:
         key, port = re.search(r"bk_\S+", said), re.search(r"http://127.0.0.1:(\d+)", said)
         if key is None or port is None:
             raise RuntimeError(said)
+        wait_for_followers(f"{port[0]}/health")
         headers = (f"Authorization: Bearer {key[0]}", "Idempotency-Key: {key}")
         yield load(port[1], LEAD_PATHS, *headers)
+
+
+def wait_for_followers(health: str) -> None:
+    """Wait until tables and learners are at work: how they start is not what is measured."""
+    deadline = time.monotonic() + START_SECONDS_MAX
+    while len(httpx.get(health).json()["followers"]) < len(LEARNERS):
+        if time.monotonic() > deadline:
+            raise TimeoutError("the learners did not begin")
+        time.sleep(0.1)
 
 
 def library_over_http(pool: int) -> Contestant:

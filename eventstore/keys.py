@@ -8,6 +8,7 @@ A destroyed key is a person forgotten: the ciphertexts, and all that was proved 
 from __future__ import annotations
 
 import base64
+import hashlib
 import hmac
 import os
 import threading
@@ -89,7 +90,9 @@ class Keyring:
 
     def keyed_hash(self, kind: str, value: str) -> bytes:
         """What stands for a value where only equality matters; useless without the master key."""
-        return hmac.digest(self._hash, f"{kind}\x1f{value}".encode(), "sha256")
+        # A third of the time of an HMAC, of which every command needs two or three.
+        text = f"{kind}\x1f{value}".encode()
+        return hashlib.blake2b(text, key=self._hash, digest_size=32).digest()
 
     def encrypt(self, subject: UUID, event_id: UUID, field: str, plaintext: str) -> str:
         """`plaintext` (JSON) sealed for one field of one event, as text the log can hold."""

@@ -33,6 +33,12 @@ SNAPSHOT_BYTES_PER_EVENT = 500
 STEP_SECONDS = 0.2
 """How often learners that keep up take their turn to write: commands have to wait for it."""
 
+REST_SHARE = 3.0
+REST_SECONDS_MAX = 1.0
+"""Learners that do not keep up with what others write rest so many times as long as a step took:
+on a busy machine commands go first, and scores come later. What is left when nothing new comes is
+made up for without rest."""
+
 WAIT_SECONDS = 1.0
 RETRY_SECONDS = 2.0
 
@@ -82,6 +88,7 @@ class Follower:
         self.bookmark = bookmark_of(self.log, learner)
         fresh = Training(learner)
         self.training, self.position = restore(self.directory, fresh, self.bookmark, self.log)
+        self.appended = 0
         self._unsaved = 0
         self._saved_bytes = 0
 
@@ -131,6 +138,7 @@ class Follower:
             turn.append(events)
             turn.track(bookmark_name(self.learner), position)
         self.bookmark = position
+        self.appended += len(events)
 
 
 def enveloped(said: Said, learner: Learner, stream_id: UUID, version: int) -> NewEvent:
@@ -209,18 +217,26 @@ def catch_up(
 def _follow(workspace: Workspace, followers: Sequence[Follower], stop: Flag) -> None:
     log = workspace.log
     while not stop.is_set():
-        began = time.monotonic()
+        began, others = time.monotonic(), _others(log, followers)
         busy = [follower.step() for follower in followers]
         reached = min(follower.position for follower in followers)
         if not any(busy):
             keep_bookmarks(log, followers)
             while not stop.is_set() and not log.wait(reached, WAIT_SECONDS):
                 pass
+        took = time.monotonic() - began
         if log.last_position() - reached < BATCH_EVENTS:
-            stop.wait(began + STEP_SECONDS - time.monotonic())
+            stop.wait(STEP_SECONDS - took)
+        elif _others(log, followers) > others:
+            stop.wait(min(REST_SECONDS_MAX, REST_SHARE * took))
     keep_bookmarks(log, followers)
     for follower in followers:
         follower.save()
+
+
+def _others(log: Log, followers: Sequence[Follower]) -> int:
+    """Rises when somebody else appends to the log."""
+    return log.last_position() - sum(follower.appended for follower in followers)
 
 
 @contextmanager
