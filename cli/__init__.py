@@ -55,7 +55,10 @@ VERBS: dict[str, dict[str, Verb]] = {
         "serve": Verb(
             "cli.serve", "Run the database, the API and the learners, until Ctrl-C or SIGTERM."
         ),
-        "learn": Verb("cli.learn", "Let the learners follow the log to its end."),
+        "learn": Verb(
+            "cli.learn",
+            "Let the learners follow the log to its end; beside a server, wait until its own have.",
+        ),
         "demo": Verb(
             "cli.demo.command",
             "Tell two years of a made-up company, then show what can be asked of them.",

@@ -206,6 +206,15 @@ def test_verify_and_rebuild(shell: Shell):
     assert "qualified" in shell("sql", "SELECT status FROM lead")
 
 
+def test_learners_are_at_the_end_of_the_log_after_learn(shell: Shell):
+    end = shell.json("history", "1eadface")["happenings"][-1]["position"]
+    shell("learn")
+    said = "SELECT count(*) AS scores, max(cause_position) AS last FROM score_change"
+    (told,) = json.loads(shell("sql", said, "--format", "json"))
+    assert told["scores"] > 0
+    assert told["last"] == end
+
+
 def test_keys_are_made_listed_and_ended(shell: Shell):
     made = shell.json("key", "create", "--actor", "ann", "--label", "for tests")
     assert made["key"].startswith("bk_")

@@ -120,6 +120,12 @@ def test_a_server_lives_drains_and_dies_whole(tmp_path: Path, capsys: pytest.Cap
         assert main(["serve", "--data", str(data), "--port", "0"]) == 3
         assert "is served already, at http://127.0.0.1" in capsys.readouterr().err
 
+        assert main(["learn", "--data", str(data)]) == 0
+        followers = httpx.get(f"{live.url}/health").json()["followers"]
+        assert set(followers) == {"learning.lead_conversion", "learning.customer_health"}
+        assert main(["demo", "--once", "--data", str(data)]) == 3
+        assert "name another directory with --data" in capsys.readouterr().err
+
         learners_start_again(process.pid)
         drains(process, live)
         assert not (data / "serve.json").exists()

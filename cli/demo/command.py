@@ -64,7 +64,10 @@ def demo(
     )
     with session(data, database_url, "demo", show.say) as opened:
         if opened.live:
-            raise AlreadyServed(f"{data} is served already, at {opened.live.url}")
+            raise AlreadyServed(
+                f"{data} is served already, at {opened.live.url}; "
+                "stop that server, or name another directory with --data"
+            )
         demonstration = Demonstration(opened.workspace, console, end)
         demonstration.run()
     if as_json:
