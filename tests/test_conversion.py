@@ -12,7 +12,7 @@ from commands.base import On
 from commands.conversion import ConvertLead
 from domain.base import HIDDEN
 from domain.contact import ContactArchived, ContactUnlinked
-from domain.customer import CustomerClosed
+from domain.customer import CustomerClosed, CustomerNotActive
 from domain.deal import DealWon
 from domain.lead import (
     LeadAssigned,
@@ -22,7 +22,13 @@ from domain.lead import (
     LeadNotOpen,
     LeadUnknown,
 )
-from domain.pipeline import PipelineNotActive, PipelineRetired, PipelineUnknown, StageNotOpen
+from domain.pipeline import (
+    PipelineNotActive,
+    PipelineRetired,
+    PipelineUnknown,
+    StageNotOpen,
+    StageUnknown,
+)
 from eventstore.reservations import AlreadyHeld
 from tests.examples import (
     CAPTURED,
@@ -256,6 +262,17 @@ def test_the_deal_of_a_conversion_needs_a_pipeline_that_takes_it():
     lead.and_on(PIPELINE, DEFINED).when(SELL.model_copy(update={"stage": "won"})).refused(
         StageNotOpen
     )
+    lead.and_on(PIPELINE, DEFINED).when(SELL.model_copy(update={"stage": "dreaming"})).refused(
+        StageUnknown, stage="dreaming"
+    )
+
+
+def test_a_lead_is_not_converted_for_a_customer_we_no_longer_sell_to():
+    closed = given(CAPTURED, QUALIFIED).and_on(
+        CUSTOMER, CREATED, CustomerClosed(reason="Insolvent")
+    )
+    named = CONVERT.model_copy(update={"customer_id": CUSTOMER})
+    closed.when(named).refused(CustomerNotActive, status="closed")
 
 
 @pytest.mark.parametrize("missing", ["pipeline_id", "currency"])

@@ -323,6 +323,9 @@ def test_a_deal_is_not_lost_in_an_open_stage():
     sold(OPENED).when(LOSE.model_copy(update={"stage": "proposal"})).refused(
         StageNotLost, stage="proposal", status="open"
     )
+    sold(OPENED).when(LOSE.model_copy(update={"stage": "dreaming"})).refused(
+        StageUnknown, stage="dreaming"
+    )
 
 
 def test_a_lost_deal_is_reopened_once_where_it_was():
