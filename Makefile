@@ -11,13 +11,14 @@ unexport VIRTUAL_ENV
 # Hundreds of processes are started by the tests alone; none should compile what others have.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help setup demo test check format bench chaos
+.PHONY: help setup demo test check format reference bench chaos
 
 help:
 	@echo "make demo     two years of a small company, and a guided tour through them"
 	@echo "make test     all tests"
 	@echo "make check    format, lint, types, imports, tests: what has to pass before a merge"
 	@echo "make format   format the code and mend what ruff can mend"
+	@echo "make reference   write docs/reference/ anew from the declarations"
 	@echo "make bench    the figures of the README, measured on this machine"
 	@echo "make chaos    hundreds of kills, cuts and other faults: CHAOS_KILLS=200 CHAOS_SEED=…"
 	@echo "make setup    only what all of these do first: .venv with locked dependencies"
@@ -49,6 +50,9 @@ check: setup
 format: setup
 	@$(BIN)/ruff format
 	@$(BIN)/ruff check --fix
+
+reference: setup
+	@$(BIN)/backstory catalog --markdown docs/reference
 
 bench: setup
 	@$(BIN)/python -m benchmarks

@@ -19,6 +19,7 @@ from api import (
     activity,
     bulk,
     campaign,
+    catalog,
     clock,
     contact,
     custom_fields,
@@ -41,7 +42,7 @@ from api.shortcut import Shortcut
 
 MENU = (
     lead, customer, contact, pipeline, deal, activity, ticket, campaign, user, score, learner,
-    custom_fields, clock, bulk, events, health, local,
+    custom_fields, clock, bulk, events, catalog, health, local,
 )  # fmt: skip
 
 READERS_MAX = 4

@@ -21,6 +21,7 @@ from anyio import to_thread
 from fastapi import APIRouter, Depends, Request, Response
 from pydantic import AwareDatetime, BaseModel
 
+from api.catalog import told
 from api.problems import NotFound, Problem
 from readmodels.base import QueryTimeout
 from readmodels.guard import NotAllowed
@@ -88,6 +89,12 @@ async def sql(request: Request, asked: Sql) -> Response:
         return arrow(await to_thread.run_sync(ask))
     except (duckdb.Error, NotAllowed, QueryTimeout) as error:
         raise SqlRefused(reason=str(error)) from None
+
+
+@router.get("/catalog")
+async def catalog(request: Request, name: str = "") -> Response:
+    """What the catalogue says of a name; all of it, when there is none."""
+    return await told(request, name)
 
 
 @router.get("/standing")

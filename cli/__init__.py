@@ -40,6 +40,10 @@ VERBS: dict[str, dict[str, Verb]] = {
             "cli.sql",
             "Ask the tables; with a moment, every table named is that of the moment.",
         ),
+        "catalog": Verb(
+            "cli.catalog",
+            "Tell what can be asked: tables, columns, reports and events, with units and lineage.",
+        ),
     },
     "Proof": {
         "verify": Verb(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import time
 from contextlib import closing, contextmanager
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any, Protocol
 
 import duckdb
@@ -14,6 +14,7 @@ import polars as pl
 
 from cli.session import SessionError
 from readmodels.base import QueryTimeout
+from readmodels.catalog import NotInCatalog, catalog
 from readmodels.guard import NotAllowed
 from replay.rebuild import Rebuilt, build, rebuild
 from replay.tables import Here, Kept, Progress, Standing, catch_up, open_tables, unseen
@@ -44,6 +45,9 @@ class Asked(Kept, Protocol):
     def sql(self, sql: str, within: Bounds) -> pl.DataFrame:
         """The answer to a SELECT, at a moment; all that the log held when asked counts."""
 
+    def catalog(self, name: str) -> dict[str, Any]:
+        """What the catalogue says of a name; all of it, when there is none."""
+
 
 class Mine(Here):
     """Tables open in this process."""
@@ -59,6 +63,14 @@ class Mine(Here):
                 seconds=SECONDS_MAX,
             )
         except (duckdb.Error, NotAllowed, QueryTimeout) as error:
+            raise Refused(str(error)) from None
+
+    def catalog(self, name: str) -> dict[str, Any]:
+        """See `Asked`."""
+        found = catalog(self.database)
+        try:
+            return asdict(found.find(name)) if name else found.document()
+        except NotInCatalog as error:
             raise Refused(str(error)) from None
 
 
@@ -84,6 +96,11 @@ class Theirs:
         asked = {"sql": sql, "as_of": as_of, "known_at": within.known_at}
         asked["min_position"] = self._log.last_position()
         return _frame(self._ask("POST", "/sql", json=asked))
+
+    def catalog(self, name: str) -> dict[str, Any]:
+        """See `Asked`."""
+        found: dict[str, Any] = self._ask("GET", "/catalog", params={"name": name}).json()
+        return found
 
     def standing(self) -> Standing:
         """See `Kept`."""

@@ -88,7 +88,9 @@ def compiled(
         Column(column, kind.sql, texts[column], feeds=_feeds(column, sources, of))
         for column, kind in plain.items()
     )
-    shape = Shape(replace(table, columns=columns), plain, _only(sources, plain), of)
+    events = tuple(event.type for event in on)
+    table = replace(table, columns=columns, events=events)
+    shape = Shape(table, plain, _only(sources, plain), of)
     sealed = {column: kind for column, (kind, personal) in types.items() if personal}
     return (shape, _personal(shape, sealed, sources, texts)) if sealed else (shape,)
 
@@ -118,23 +120,27 @@ def _personal(
         columns=tuple(columns),
         description=f"Personal columns of {plain.table.name}.",
         personal=True,
+        events=tuple(event.type for event in said),
     )
     return Shape(table, types | {f"{name}_digest": UBIGINT for name in sealed}, said)
 
 
 def _feeds(column: str, sources: Sources, of: str = "") -> tuple[Feed, ...]:
     """The events that feed a column, for those who read of it."""
-    owner = {"field": "", "envelope": "envelope.", "state": f"{of}.", "constant": ""}
-    return tuple(
-        Feed(
-            event.type,
-            repr(given[column].value)
-            if given[column].kind == "constant"
-            else f"{owner[given[column].kind]}{given[column].name}",
-        )
-        for event, given in sources.items()
-        if column in given
-    )
+    found = ((event.type, given[column]) for event, given in sources.items() if column in given)
+    return tuple(Feed(event, _said(source, of)) for event, source in found)
+
+
+def _said(source: Source, of: str) -> str:
+    match source.kind:
+        case "constant":
+            return "NULL" if source.value is None else repr(source.value)
+        case "field":
+            return source.name
+        case "envelope":
+            return f"envelope.{source.name}"
+        case "state":
+            return f"{of}.{source.name}"
 
 
 def _digest(source: Source) -> Source:

@@ -16,7 +16,7 @@ from readmodels.digest import digest
 from readmodels.guard import check
 from readmodels.macros import known
 from readmodels.schema import Table, quoted, text
-from readmodels.views import MOMENT_OF, POSITION_AT, CustomField, view_of
+from readmodels.views import MOMENT_OF, POSITION_AT, CustomField, View, view_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -89,22 +89,29 @@ class Database:
         Custom fields may have been declared since: each is a column.
         """
         with self.connection() as connection:
-            declared = self._custom_fields(connection)
             for catalog, tables in self._tables.items():
                 wanted = {"moment_of": MOMENT_OF.format(catalog=quoted(catalog))}
-                for table in tables:
-                    view = view_of(catalog, table, declared, self.catalog)
-                    wanted[table.name] = ";\n".join(view.statements())
+                for view in self._views(connection, catalog):
+                    wanted[view.table.name] = ";\n".join(view.statements())
                 if catalog == self.catalog:
                     wanted["position_at"] = POSITION_AT.format(catalog=quoted(catalog))
                     wanted |= known({table.name for table in tables})
                 _make(connection, f"{quoted(catalog)}.stored.made", wanted)
 
+    def views(self) -> list[View]:
+        """What readers see of every table, custom fields included."""
+        with self.connection() as connection:
+            return [view for catalog in self._tables for view in self._views(connection, catalog)]
+
+    def _views(self, connection: DuckDBPyConnection, catalog: str) -> list[View]:
+        declared = self._custom_fields(connection)
+        return [view_of(catalog, t, declared, self.catalog) for t in self._tables[catalog]]
+
     def _custom_fields(self, connection: DuckDBPyConnection) -> list[CustomField]:
         if not any(table.name == "custom_field" for table in self._tables[self.catalog]):
             return []
         rows = connection.execute(
-            "SELECT aggregate, name, field_type, personal, explanation "
+            "SELECT aggregate, name, field_type, personal, explanation, unit "
             "FROM stored.custom_field_current WHERE field_type IS NOT NULL ORDER BY aggregate, name"
         )
         return [CustomField(*row) for row in rows.fetchall()]

@@ -86,6 +86,7 @@ class Table:
 
     A dimension has a row per version of a record, its `key` standing beside the id when the
     record is a collection; a fact table has a row per event; a plain one is what its columns are.
+    `events` are the types of those it is made of; `*` stands for all.
     """
 
     name: str
@@ -94,6 +95,7 @@ class Table:
     description: str
     key: tuple[str, ...] = ()
     personal: bool = False
+    events: tuple[str, ...] = ("*",)
 
     @property
     def stored(self) -> tuple[Column, ...]:

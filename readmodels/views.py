@@ -12,7 +12,22 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from readmodels.schema import BEGIN, END, HAPPENED, ID, Column, Table, quoted, text
+from readmodels.schema import (
+    ACTOR,
+    BEGIN,
+    END,
+    EVENT_ID,
+    HAPPENED,
+    ID,
+    OCCURRED_AT,
+    POSITION,
+    RECORDED_AT,
+    Column,
+    Table,
+    quoted,
+    text,
+)
+from readmodels.units import Told, Unit, count
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -22,6 +37,21 @@ MOMENT = ("as_of", "known_at")
 
 PERIOD = ("since", *MOMENT, "known_since")
 """What macros take that compare a moment with an earlier one, and with what was known then."""
+
+BETWEEN = (
+    Column("change", "VARCHAR", "appeared, or changed."),
+    Column("column_name", "VARCHAR", "The column that differs."),
+    Column("old_value", "VARCHAR", "What it was at the earlier moment, as text."),
+    Column("new_value", "VARCHAR", "What it was at the later moment, as text."),
+    Column("versions", "BIGINT", count("Versions the record took in between.")),
+    POSITION,
+    Column("type", "VARCHAR", "What happened: the last event that set the column."),
+    EVENT_ID,
+    OCCURRED_AT,
+    RECORDED_AT,
+    ACTOR,
+)
+"""The columns of `x_between`, after what tells one record from another."""
 
 WAS = "As it was at a time, or as it was known at a position:"
 CHANGED = "What changed between two times, a row for each record and column that differs:"
@@ -60,6 +90,14 @@ class CustomField:
     field_type: str
     personal: bool
     explanation: str
+    unit: str | None
+
+    @property
+    def description(self) -> str:
+        """What it means, and its unit, as declared."""
+        if not self.unit:
+            return self.explanation
+        return Told(self.explanation, Unit(self.unit, "As the workspace declared it."))
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,6 +255,7 @@ def _custom(
     source = "custom_personal" if table.personal else "custom"
     if table.kind != "dimension" or source not in {column.name for column in own}:
         return
+    feeds = next(column.feeds for column in own if column.name == source)
     taken = {column.name for column in (*own, ID, *BEGIN, *END)} | {"digest"}
     for field in declared:
         about = table.name.removesuffix("_personal") if table.personal else table.name
@@ -225,7 +264,8 @@ def _custom(
             taken.add(name)
             kind = TYPES[field.field_type]
             value = f"{source} ->> {text(f'$.{quoted(field.name)}')}"
-            yield Column(name, kind, field.explanation), f"TRY_CAST(({value}) AS {kind})"
+            column = Column(name, kind, field.description, feeds=feeds)
+            yield column, f"TRY_CAST(({value}) AS {kind})"
 
 
 def _digest(table: Table) -> Iterator[tuple[Column, str]]:
@@ -234,4 +274,6 @@ def _digest(table: Table) -> Iterator[tuple[Column, str]]:
         fields = ", ".join(f"{quoted(c.digest_of)}: {quoted(c.name)}" for c in digests)
         kinds = ", ".join(f"{quoted(c.digest_of)} {c.type}" for c in digests)
         told = "Stands for the personal values: hashes of what the log holds in their place."
-        yield Column("digest", f"STRUCT({kinds})", told), f"{{{fields}}}"
+        feeds = tuple(feed for column in digests for feed in column.feeds)
+        column = Column("digest", f"STRUCT({kinds})", told, feeds=feeds)
+        yield column, f"{{{fields}}}"

@@ -183,6 +183,20 @@ def test_sql_as_it_was(shell: Shell):
     assert "open" in shell("sql", status, "--known-at", str(captured), "--format", "csv")
 
 
+def test_the_catalogue(shell: Shell):
+    everything = shell.json("catalog", "--json")
+    names = {entry["name"] for entry in everything["entries"]}
+    assert {"deal", "deal_at", "deal_between", "win_loss", "deal.won.v1"} <= names
+    assert "win_loss.win_rate" in everything["metrics"]
+    assert "Dimensions" in shell("catalog")
+    told = shell("catalog", "deal")
+    assert "deal.amount_changed.v1: amount" in " ".join(told.split())
+    rate = shell.json("catalog", "win_loss.win_rate", "--json")
+    assert (rate["unit"], rate["lineage"]["columns"]) == ("share", ["closed_deals.outcome"])
+    assert "share" in shell("catalog", "win_loss.win_rate")
+    shell("catalog", "deel", code=1)
+
+
 def test_sql_looks_and_does_not_touch(shell: Shell):
     shell("sql", "DELETE FROM lead", code=1)
     assert "one SELECT statement" in shell.err
