@@ -18,7 +18,7 @@ help:
 	@echo "make test     all tests"
 	@echo "make check    format, lint, types, imports, tests: what has to pass before a merge"
 	@echo "make format   format the code and mend what ruff can mend"
-	@echo "make reference   write docs/reference/ anew from the declarations"
+	@echo "make reference   write docs/reference/ and the answers in docs/analysts.md anew"
 	@echo "make bench    the figures of the README, measured on this machine"
 	@echo "make chaos    hundreds of kills, cuts and other faults: CHAOS_KILLS=200 CHAOS_SEED=…"
 	@echo "make setup    only what all of these do first: .venv with locked dependencies"
@@ -53,6 +53,7 @@ format: setup
 
 reference: setup
 	@$(BIN)/backstory catalog --markdown docs/reference
+	@$(BIN)/python -m tests.analysts
 
 bench: setup
 	@$(BIN)/python -m benchmarks

@@ -13,13 +13,21 @@ from commands.lead import (
     SetLeadCustomFields,
 )
 from projections.lead import lead
-from readmodels.lead import lead_board, lead_funnel, lead_journey, lead_source_revenue, lead_sources
+from readmodels.lead import (
+    lead_board,
+    lead_cohorts,
+    lead_funnel,
+    lead_journey,
+    lead_source_revenue,
+    lead_sources,
+)
 
 router = doors("leads")
 
 answer(router, "/board", lead_board)
 answer(router, "/journey", lead_journey)
 answer(router, "/funnel", lead_funnel)
+answer(router, "/cohorts", lead_cohorts)
 answer(router, "/sources", lead_sources)
 answer(router, "/source-revenue", lead_source_revenue)
 show(router, lead)

@@ -105,10 +105,8 @@ def _sealed(*_: Any) -> None:
 
 
 def _print_all(entries: list[Mapping[str, Any]]) -> None:
-    for kind in ("dimension", "fact", "plain", "report", "function", "event"):
-        listed = Table(
-            title=f"{kind}s".replace("plains", "others"), title_justify="left", header_style="bold"
-        )
+    for kind, title in TITLES.items():
+        listed = Table(title=title, title_justify="left", header_style="bold")
         for heading in ("name", "what it is"):
             listed.add_column(heading)
         for entry in entries:

@@ -14,7 +14,6 @@ import polars as pl
 
 from cli.session import SessionError
 from readmodels.base import QueryTimeout
-from readmodels.catalog import NotInCatalog, catalog
 from readmodels.guard import NotAllowed
 from replay.rebuild import Rebuilt, build, rebuild
 from replay.tables import Here, Kept, Progress, Standing, catch_up, open_tables, unseen
@@ -67,6 +66,8 @@ class Mine(Here):
 
     def catalog(self, name: str) -> dict[str, Any]:
         """See `Asked`."""
+        from readmodels.catalog import NotInCatalog, catalog  # the parser behind it is slow to load
+
         found = catalog(self.database)
         try:
             return asdict(found.find(name)) if name else found.document()

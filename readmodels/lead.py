@@ -103,3 +103,15 @@ lead_funnel = report(
         "win_rate": share("The share of all captured leads whose deal was won, 0 to 1."),
     },
 )
+
+lead_cohorts = report(
+    "lead_cohorts",
+    during="month",
+    columns={
+        "month": "First day of the month in which the leads were captured.",
+        "months_since": count("Months since then: 0 in the month of capture."),
+        "captured": count("All leads captured in the month."),
+        "converted": count("Those that had become customers by then."),
+        "conversion_rate": share("Their share of all captured, 0 to 1."),
+    },
+)

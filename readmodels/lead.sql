@@ -116,3 +116,29 @@ CREATE OR REPLACE MACRO lead_funnel(as_of := NULL, known_at := NULL) AS TABLE
   FROM lead_journey(as_of, known_at)
   GROUP BY month, source
   ORDER BY month, source;
+
+-- How long leads take to be converted: a row for each month in which leads were captured and each
+-- month since, up to the moment. months_since is 0 in the month of capture; converted are those who
+-- had become customers by the end of that month, or by the moment in the one that is not over.
+CREATE OR REPLACE MACRO lead_cohorts(as_of := NULL, known_at := NULL) AS TABLE
+  WITH journey AS (
+    SELECT
+      date_trunc('month', captured_at)::DATE AS month,
+      date_diff('month', captured_at, converted_at) AS converted_after
+    FROM lead_journey(as_of, known_at)
+  ), cohort AS (
+    SELECT
+      month,
+      unnest(range(date_diff('month', month, moment(as_of, known_at)::DATE) + 1)) AS months_since
+    FROM (SELECT DISTINCT month FROM journey)
+  )
+  SELECT
+    month,
+    cohort.months_since,
+    count(*) AS captured,
+    count(*) FILTER (converted_after <= cohort.months_since) AS converted,
+    share(count(*) FILTER (converted_after <= cohort.months_since), count(*)) AS conversion_rate
+  FROM cohort
+  JOIN journey USING (month)
+  GROUP BY month, cohort.months_since
+  ORDER BY month, cohort.months_since;

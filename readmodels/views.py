@@ -72,13 +72,16 @@ MOMENT_OF = """
 CREATE OR REPLACE MACRO {catalog}.main.moment_of(said) AS (
   CASE WHEN regexp_full_match(said::VARCHAR, '[0-9]{{4}}-[0-9]{{2}}-[0-9]{{2}}')
     THEN try_cast(said AS DATE)::TIMESTAMPTZ + INTERVAL 1 DAY - INTERVAL 1 MICROSECOND
-    ELSE said::TIMESTAMPTZ END)"""
-"""A time as readers say it: a bare date is the end of that day."""
+    ELSE said::TIMESTAMPTZ END);
+COMMENT ON MACRO {catalog}.main.moment_of IS
+  'A time as readers say it: a bare date is the end of that day.'"""
 
 POSITION_AT = """
 CREATE OR REPLACE MACRO {catalog}.main.position_at(moment) AS (
   SELECT coalesce(max(position), 0) FROM {catalog}.stored.event
-  WHERE recorded_at <= {catalog}.main.moment_of(moment))"""
+  WHERE recorded_at <= {catalog}.main.moment_of(moment));
+COMMENT ON MACRO {catalog}.main.position_at IS
+  'Position of the last event that was recorded by a time.'"""
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from domain.deal import Deal
-from domain.lead import Lead, LeadCaptured, LeadEngaged, LeadQualified
+from domain.lead import Lead, LeadCaptured, LeadConverted, LeadEngaged, LeadQualified
 from domain.score import Score, ScoreRecorded
 from tests.reports import At, Past, check, days, moments, month, reports, share, story
 
@@ -156,3 +156,28 @@ def test_the_funnel_counts_the_lost_ones(at: At):
     )
     assert sum(row["captured"] for row in rows) == captured
     assert sum(row["deals_lost"] + row["disqualified"] for row in rows) > 0
+
+
+@AT
+def test_a_cohort_counts_who_had_become_a_customer_by_the_end_of_each_month(at: At):
+    past = Past(story(), at)
+    captured: dict[Any, list[int | None]] = defaultdict(list)
+    for id in past.of(Lead):
+        first, turn = past.streams[id][0].effective_at, past.last(id, LeadConverted)
+        captured[month(first)].append(turn and age(first, turn.effective_at))
+    expected = {}
+    for begun, ages in captured.items():
+        for months in range(age(begun, past.moment) + 1):
+            converted = sum(each is not None and each <= months for each in ages)
+            expected[begun, months] = {
+                "captured": len(ages),
+                "converted": converted,
+                "conversion_rate": share(converted, len(ages)),
+            }
+    assert any(values["converted"] for values in expected.values())
+    check(reports().ask("lead_cohorts", at=at), "month months_since", expected)
+
+
+def age(since: Any, until: Any) -> int:
+    """How many months a month is after another."""
+    return (until.year - since.year) * 12 + until.month - since.month
