@@ -33,7 +33,7 @@ QUESTION = re.compile(r"```sql\n(.*?)```\n\n```text\n(.*?)```", re.DOTALL)
 def filled(page: str, database: Database) -> str:
     """The page with the diagram and the answers as they are."""
     drawn = "".join(f"{line}\n" for line in diagram(catalog(database)))
-    page = DIAGRAM.sub(lambda _: drawn, page)
+    page = DIAGRAM.sub(lambda _: drawn, page, count=1)
 
     def answered(found: re.Match[str]) -> str:
         answer = "".join(f"{line}\n" for line in table(database.sql_as_of(found[1])))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from datetime import UTC, datetime
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
@@ -122,7 +123,19 @@ def test_a_file_needs_nothing_from_outside(tmp_path: Path, kind: str):
     assert not re.search(r"<script[^>]+src=|<link[^>]+href=|@import", text)
 
 
-def test_a_picture_is_drawn_of_a_workspace(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+def test_what_is_missing_is_said(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+):
+    for name in ("cli.pictures", "cli.drawings"):
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "altair", None)
+    assert main(["chart", "funnel", "-o", "f.svg", "--data", str(tmp_path / "data")]) == 1
+    assert "pip install 'backstory[charts]'" in capsys.readouterr().err
+
+
+def test_what_cannot_be_drawn_is_said_before_anything_is_opened(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
     data = str(tmp_path / "data")
     assert main(["chart", "pipeline", "-o", str(tmp_path / "p.pdf"), "--data", data]) == 2
     assert "is no .svg, .png or .html" in " ".join(capsys.readouterr().err.split())

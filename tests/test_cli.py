@@ -197,6 +197,18 @@ def test_the_catalogue(shell: Shell):
     shell("catalog", "deel", code=1)
 
 
+def test_a_chart(shell: Shell, tmp_path: Path):
+    file = tmp_path / "funnel.svg"
+    shell("chart", "funnel", "-o", str(file))
+    asked = shell("sql", "SELECT count(*) AS leads FROM lead", "--format", "json")
+    [captured] = json.loads(asked)
+    drawn = file.read_text()
+    assert "From lead to sale" in drawn
+    assert f"{captured['leads']} \u00b7 100%" in " ".join(drawn.split())
+    shell("chart", "funnel", "-o", str(file), "--as-of", "1999-12-31", code=1)
+    assert file.read_text() == drawn
+
+
 def test_sql_looks_and_does_not_touch(shell: Shell):
     shell("sql", "DELETE FROM lead", code=1)
     assert "one SELECT statement" in shell.err
