@@ -21,6 +21,9 @@ class Hidden:
     def __repr__(self) -> str:
         return "[hidden]"
 
+    def __reduce__(self) -> str:
+        return "HIDDEN"  # a copy is the same one
+
 
 HIDDEN: Any = Hidden()  # Any, for it stands where a value of any type may stand
 

@@ -13,6 +13,7 @@ import hmac
 import os
 import threading
 from collections import OrderedDict
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from cryptography.exceptions import InvalidTag
@@ -30,6 +31,8 @@ PREFIX = "enc1:"
 NONCE_BYTES = 12
 KEY_BYTES = 32
 CACHED_KEYS_MAX = 200_000
+CIPHERS_MAX = 2_000
+"""A cipher takes 2.5 kB and 3 µs to make, a key 0.2 kB: few ciphers are kept, of many keys."""
 
 LOAD = "SELECT subject, wrapped FROM subject_key WHERE subject = ANY(%b::uuid[])"
 LOAD_OR_MAKE = """
@@ -85,7 +88,8 @@ class Keyring:
         self._wrap = AESGCM(hmac.digest(master, b"wrap subject keys", "sha256"))
         self._hash = hmac.digest(master, b"keyed hashes", "sha256")
         self.fingerprint = hmac.digest(master, b"fingerprint", "sha256").hex()[:16]
-        self._known: OrderedDict[UUID, AESGCM | None] = OrderedDict()
+        self._known: OrderedDict[UUID, bytes | None] = OrderedDict()
+        self._cipher = lru_cache(CIPHERS_MAX)(AESGCM)
         self._guard = threading.Lock()
 
     def keyed_hash(self, kind: str, value: str) -> bytes:
@@ -106,11 +110,11 @@ class Keyring:
             key = self._known.get(subject)
         if key is None:
             raise KeyError(f"no key loaded for subject {subject}")
-        event, person = str(event_id), str(subject)
+        cipher, event, person = self._cipher(key), str(event_id), str(subject)
         sealed: dict[str, str] = {}
         for field, plaintext in plaintexts.items():
             nonce = os.urandom(NONCE_BYTES)
-            text = nonce + key.encrypt(nonce, plaintext, _bound_to(event, field, person))
+            text = nonce + cipher.encrypt(nonce, plaintext, _bound_to(event, field, person))
             sealed[field] = f"{PREFIX}{person}:{base64.b64encode(text).decode()}"
         return sealed
 
@@ -126,7 +130,8 @@ class Keyring:
         sealed = base64.b64decode(text[len(PREFIX) + 37 :])
         bound = _bound_to(str(event_id), field, str(subject))
         try:
-            return key.decrypt(sealed[:NONCE_BYTES], sealed[NONCE_BYTES:], bound).decode()
+            opened = self._cipher(key).decrypt(sealed[:NONCE_BYTES], sealed[NONCE_BYTES:], bound)
+            return opened.decode()
         except InvalidTag:
             raise ValueError(f"the ciphertext of {field} does not belong to {event_id}") from None
 
@@ -153,7 +158,7 @@ class Keyring:
             for subject in missing:
                 sealed = found.get(subject)
                 key = self._unwrapped(subject, sealed) if sealed else drafts.get(subject)
-                self._known[subject] = AESGCM(key) if key else None
+                self._known[subject] = key
             while len(self._known) > CACHED_KEYS_MAX:
                 self._known.popitem(last=False)
         return [subject for subject in drafts if subject not in found]

@@ -27,6 +27,7 @@ from imports.past import Past, Records, recorded, versions_of
 from imports.report import Errors, Progress, Summary, Tally
 from imports.rows import Rows, references
 from imports.source import Reading, settled
+from imports.spill import Spill
 from imports.values import Unreadable
 
 if TYPE_CHECKING:
@@ -72,11 +73,13 @@ class Import:
             for name, lookup in recipe.lookup.items()
         }
         reading = Reading(recipe.format, lookups, self.namespace)
+        spill = Spill()
         self._rows = [
-            Rows(recipe, step, reading, self.files.get(step.file or "")) for step in recipe.step
+            Rows(recipe, step, reading, self.files.get(step.file or ""), spill)
+            for step in recipe.step
         ]
         self._flight = Flight(writer, actor, self._landed)
-        self._records = Records(log, recipe.referred_to)
+        self._records = Records(log, recipe.referred_to, spill)
         self._now = datetime.now(UTC)
         self._step: Step = recipe.step[0]
         self._tally = Tally()

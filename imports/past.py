@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from imports.spill import key_of
+
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Sequence
     from datetime import datetime
@@ -12,6 +14,7 @@ if TYPE_CHECKING:
 
     from eventstore.log import Log
     from imports.rows import Row
+    from imports.spill import Spill
 
 # LATERAL: one look into the index per record, however little the planner knows of the table.
 VERSIONS = """
@@ -71,23 +74,25 @@ def recorded(log: Log, event_ids: Sequence[UUID]) -> set[UUID]:
 class Records:
     """Which records there are that rows may refer to: those of this run, and those of the log."""
 
-    def __init__(self, log: Log, kinds: Collection[str]) -> None:
-        self.log, self.kinds = log, kinds
-        self._known: set[UUID] = set()
+    def __init__(self, log: Log, kinds: Collection[str], spill: Spill) -> None:
+        self.log, self.kinds, self.spill = log, kinds, spill
 
     def add(self, kind: str, id: UUID) -> None:
         """There is this record now."""
         if kind in self.kinds:
-            self._known.add(id)
+            self.spill.set_default(key_of(id), 1)
 
     def lacking(self, ids: Iterable[UUID]) -> set[UUID]:
         """Which of these there are not."""
-        unsure = set(ids) - self._known
-        if unsure:
-            with self.log.cursor() as cursor:
-                cursor.execute(EXISTING, (list(unsure),), prepare=False)
-                self._known.update(row["id"] for row in cursor.fetchall())
-        return unsure - self._known
+        unsure = {id_ for id_ in set(ids) if not self.spill.has(key_of(id_))}
+        if not unsure:
+            return unsure
+        with self.log.cursor() as cursor:
+            cursor.execute(EXISTING, (list(unsure),), prepare=False)
+            found = {row["id"] for row in cursor.fetchall()}
+        for id_ in found:
+            self.spill.set_default(key_of(id_), 1)
+        return unsure - found
 
 
 def _runs(versions: Sequence[UUID]) -> list[UUID]:

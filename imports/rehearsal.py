@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar, cast
@@ -10,6 +11,7 @@ from uuid import UUID, uuid5
 from domain.base import Event, State, fold
 from eventstore.intent import NOTHING, Receipt
 from eventstore.reservations import AlreadyHeld
+from imports.spill import Spill, key_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -18,6 +20,8 @@ if TYPE_CHECKING:
     from eventstore.log import Log
 
 HOLDER = "SELECT stream_id FROM reservation WHERE hash = %s AND freed_position IS NULL"
+
+STATES_MAX = 10_000
 
 R = TypeVar("R", bound=State[Any])
 
@@ -53,8 +57,9 @@ class Rehearsal:
     """The log as it is, and in memory what an import would add."""
 
     log: Log
-    states: dict[UUID, State[Any]] = field(default_factory=dict)
-    holders: dict[tuple[str, str], UUID | None] = field(default_factory=dict)
+    spill: Spill = field(default_factory=Spill)
+    states: OrderedDict[UUID, State[Any]] = field(default_factory=OrderedDict)
+    """Those used last; others are spilled."""
 
     def submit(
         self,
@@ -79,16 +84,24 @@ class Rehearsal:
 
     def state(self, of: type[State[Any]], stream_id: UUID) -> State[Any]:
         """The state of a stream."""
-        if stream_id not in self.states:
+        found = self.states.get(stream_id) or self.spill.get(key_of(stream_id))
+        if found is None:
             events = self.log.read_stream(stream_id)
-            self.states[stream_id] = fold(of(), (recorded.event for recorded in events))
-        return self.states[stream_id]
+            found = fold(of(), (recorded.event for recorded in events))
+        self._keep(stream_id, found)
+        return cast("State[Any]", found)
+
+    def _keep(self, stream_id: UUID, state: State[Any]) -> None:
+        self.states[stream_id] = state
+        self.states.move_to_end(stream_id)
+        while len(self.states) > STATES_MAX:
+            oldest, spilled = self.states.popitem(last=False)
+            self.spill.put(key_of(oldest), spilled)
 
     def holder(self, kind: str, value: str) -> UUID | None:
         """The stream that holds a reservation."""
-        if (kind, value) not in self.holders:
-            self.holders[kind, value] = self._holder_in_the_log(kind, value)
-        return self.holders[kind, value]
+        known = self.spill.get(self.spill.hash(f"{kind}\x1f{value}"))
+        return self._holder_in_the_log(kind, value) if known is None else known[0]
 
     def _holder_in_the_log(self, kind: str, value: str) -> UUID | None:
         if self.log.keys is None:
@@ -112,5 +125,7 @@ class Rehearsal:
                 if self.holder(kind, value) not in {None, stream_id}:
                     raise AlreadyHeld(kind=kind)
                 held[kind, value] = stream_id
-        self.states |= changed
-        self.holders |= held
+        for stream_id, state in changed.items():
+            self._keep(stream_id, state)
+        for (kind, value), holder in held.items():
+            self.spill.put(self.spill.hash(f"{kind}\x1f{value}"), (holder,))

@@ -16,6 +16,7 @@ from pydantic import ValidationError
 from domain.values import NIL
 from imports.files import Line, Table
 from imports.source import columns_of, kind_of, settled
+from imports.spill import key_of
 from imports.values import Unreadable
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from commands.base import Command
     from imports.recipe import Ask, Condition, Recipe, Step
     from imports.source import Cells, Read, Reading
+    from imports.spill import Spill
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,8 +77,10 @@ def references(row: Row, step: Step) -> Iterator[tuple[UUID, str]]:
 class Rows:
     """The rows of one step."""
 
-    def __init__(self, recipe: Recipe, step: Step, reading: Reading, path: Path | None) -> None:
-        self.step, self.reading = step, reading
+    def __init__(
+        self, recipe: Recipe, step: Step, reading: Reading, path: Path | None, spill: Spill
+    ) -> None:
+        self.step, self.reading, self.spill = step, reading, spill
         self.asks = [AskOfRow(recipe, ask, n, reading) for n, ask in enumerate(step.ask)]
         takes_all = any(ask.takes_all_custom for ask in step.ask)
         declared = recipe.custom.get(step.ask[0].aggregate, {}) if takes_all else {}
@@ -91,7 +95,6 @@ class Rows:
             needed.append(step.after)
         self.table = Table(recipe, path, needed) if path else None
         self.size = path.stat().st_size if path else 0
-        self._seen: dict[int, UUID] = {}
 
     def read(self, tell: Callable[[int], None], *, first: bool) -> Iterator[Row]:
         """Every row that the step is about; `tell` hears how many characters were read.
@@ -108,7 +111,6 @@ class Rows:
                     yield Row(line, NIL, NIL, NIL, (), (line.problem,))
             elif holds(self.step.when, line.cells):
                 yield self._row(line, line.cells[self.step.key])
-        self._seen.clear()
 
     def _row(self, line: Line, key: str | None) -> Row:
         reasons: list[str] = [] if key else [f"{self.step.key} is missing: it names the row"]
@@ -121,7 +123,7 @@ class Rows:
         stream_id = self.reading.id_of(self.step.record, key or "")
         row_id = uuid5(self.reading.namespace, f"row of {self.step.name}\x1f{key}")
         version = uuid5(row_id, _digest(custom, asked))
-        if self._seen.setdefault(row_id.int & 0xFFFF_FFFF_FFFF_FFFF, version) != version:
+        if self.spill.set_default(key_of(row_id), key_of(version)) != key_of(version):
             reasons.append(f"{self.step.key} {key!r} stands in this file before, with other values")
         return Row(line, stream_id, row_id, version, asked, tuple(reasons))
 
