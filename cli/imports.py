@@ -16,6 +16,7 @@ from rich.progress import (
     TaskProgressColumn,
     TextColumn,
     TimeElapsedColumn,
+    TimeRemainingColumn,
 )
 from rich.table import Table
 
@@ -27,7 +28,7 @@ from eventstore.writer import Writer
 from imports.base import Import
 from imports.recipe import RecipeInvalid, load
 from imports.rehearsal import Rehearsal
-from imports.report import Errors, Summary
+from imports.report import Candidates, Errors, Summary
 from imports.report import Progress as Silent
 from replay.people import find_user
 
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer()
 
+KNOWN_TOLD = 1_000
 COUNTS = ("rows", "imported", "changed", "unchanged", "failed", "events", "clipped")
 
 
@@ -51,6 +53,13 @@ ErrorsFile = Annotated[
     typer.Option(
         metavar="FILE",
         help="Where rows that are not taken go, with the reason; RECIPE-errors.csv otherwise.",
+    ),
+]
+CandidatesFile = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE",
+        help="Where rows go that may be records there are; RECIPE-candidates.csv otherwise.",
     ),
 ]
 Actor = Annotated[
@@ -73,6 +82,7 @@ def import_(
     *,
     dry_run: DryRun = False,
     errors: ErrorsFile = None,
+    candidates: CandidatesFile = None,
     actor: Actor = None,
     data: Data = DEFAULT_DATA,
     database_url: DatabaseUrl = None,
@@ -84,6 +94,7 @@ def import_(
         with ExitStack() as stack:
             log = stack.enter_context(session(data, database_url, "import", show.say)).workspace.log
             rejected = Errors(errors or Path(f"{chosen.name}-errors.csv"))
+            likely = Candidates(candidates or Path(f"{chosen.name}-candidates.csv"))
             writer: Writes = Rehearsal(log) if dry_run else stack.enter_context(Writer(log))
             work = Import(
                 chosen,
@@ -92,15 +103,17 @@ def import_(
                 writer,
                 actor=find_user(log, actor) if actor else SYSTEM,
                 errors=stack.enter_context(rejected),
+                candidates=stack.enter_context(likely),
                 progress=stack.enter_context(Bars()),
             )
             summary = work.run()
     except RecipeInvalid as error:
         raise typer.BadParameter(str(error)) from None
     if json:
-        show.as_json(summary.as_dict() | {"dry_run": dry_run, "errors_file": rejected.made})
+        files = {"errors_file": rejected.made, "candidates_file": likely.made}
+        show.as_json(summary.as_dict() | {"dry_run": dry_run} | files)
     else:
-        _show(summary, rejected, dry_run=dry_run)
+        _show(summary, rejected, likely, dry_run=dry_run)
     if summary.total.failed:
         raise typer.Exit(1)
 
@@ -116,14 +129,28 @@ class Bars(Silent):
             TextColumn("{task.fields[rows]:>9,} rows"),
             TextColumn("{task.fields[rate]:>7,.0f} rows/s"),
             TimeElapsedColumn(),
+            TextColumn("left"),
+            TimeRemainingColumn(),
             console=show.console(stderr=True),
         )
         self._task = TaskID(0)
-        self._rows = self._read = 0
+        self._learning: TaskID | None = None
+        self._rows = self._read = self._known = 0
         self._began = 0.0
+
+    def known(self, events: int) -> None:
+        """Who is there is read before the first row of a step."""
+        if self._learning is None:
+            self._learning = self._bars.add_task("who is there", total=None, rows=0, rate=0.0)
+        self._known += events
+        if self._known % KNOWN_TOLD == 0:
+            self._bars.update(self._learning, rows=self._known)
 
     def begin(self, step: str, characters: int) -> None:
         """A new bar."""
+        if self._learning is not None:
+            self._bars.update(self._learning, total=1, completed=1, rows=self._known)
+            self._learning, self._known = None, 0
         self._rows, self._began = 0, time.perf_counter()
         self._task = self._bars.add_task(escape(step), total=characters or 1, rows=0, rate=0.0)
 
@@ -151,7 +178,7 @@ class Bars(Silent):
         self._bars.stop()
 
 
-def _show(summary: Summary, rejected: Errors, *, dry_run: bool) -> None:
+def _show(summary: Summary, rejected: Errors, likely: Candidates, *, dry_run: bool) -> None:
     """What was done, for people."""
     title = f"{summary.recipe}: what would be done" if dry_run else summary.recipe
     table = Table(title=escape(title), title_justify="left", header_style="bold")
@@ -168,5 +195,10 @@ def _show(summary: Summary, rejected: Errors, *, dry_run: bool) -> None:
             f"{summary.total.clipped} events are dated before one that their record has already; "
             "they take effect only after it."
         )
+    if likely.made:
+        left = summary.total.left_out
+        what = f"{left} of them were left out" if left else "all were imported"
+        say = f"{summary.total.similar} new rows may be records there are already; {what}"
+        show.say(f"{say}: see {likely.made}")
     if rejected.made:
         show.say(f"{rejected.count} rows were not taken, or not whole: see {rejected.made}")

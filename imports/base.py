@@ -24,8 +24,9 @@ from imports.change import Change, fixed_differences
 from imports.files import find, lookup_table
 from imports.flight import Flight
 from imports.past import Past, Records, recorded, versions_of
-from imports.report import Errors, Progress, Summary, Tally
+from imports.report import Candidates, Errors, Progress, Summary, Tally
 from imports.rows import Rows, references
+from imports.similar import Lookout
 from imports.source import Reading, settled
 from imports.spill import Spill
 from imports.values import Unreadable
@@ -60,10 +61,12 @@ class Import:
         *,
         actor: UUID = SYSTEM,
         errors: Errors | None = None,
+        candidates: Candidates | None = None,
         progress: Progress | None = None,
     ) -> None:
         self.recipe, self.log, self.writer, self.actor = recipe, log, writer, actor
         self.errors = errors or Errors(None)
+        self.candidates = candidates or Candidates(None)
         self.progress = progress or Progress()
         self.summary = Summary(recipe.name)
         self.namespace = uuid5(IMPORTS, recipe.name)
@@ -73,7 +76,7 @@ class Import:
             for name, lookup in recipe.lookup.items()
         }
         reading = Reading(recipe.format, lookups, self.namespace)
-        spill = Spill()
+        self._spill = spill = Spill()
         self._rows = [
             Rows(recipe, step, reading, self.files.get(step.file or ""), spill)
             for step in recipe.step
@@ -81,16 +84,15 @@ class Import:
         self._flight = Flight(writer, actor, self._landed)
         self._records = Records(log, recipe.referred_to, spill)
         self._now = datetime.now(UTC)
-        self._step: Step = recipe.step[0]
-        self._tally = Tally()
+        self._begin(recipe.step[0])
 
     def run(self) -> Summary:
         """Do it; what is not taken is in `errors`, the rest in the log when this returns."""
         self._declare_custom_fields()
         first = {rows.step.file: rows for rows in reversed(self._rows)}
         for rows in self._rows:
-            self._step, self._tally = rows.step, Tally()
-            self.summary.steps[rows.step.name] = self._tally
+            self._begin(rows.step)
+            self._lookout.begin(self.progress.known)
             self.progress.begin(rows.step.name, rows.size)
             read = rows.read(self.progress.read, first=rows is first[rows.step.file])
             for chunk in chunks(read, CHUNK_ROWS):
@@ -100,6 +102,11 @@ class Import:
             self.progress.end()
         self.summary.end()
         return self.summary
+
+    def _begin(self, step: Step) -> None:
+        self._step = step
+        self._tally = self.summary.steps[step.name] = Tally()
+        self._lookout = Lookout(step, self.log, self._spill, self.candidates, self._flight.land_all)
 
     def _declare_custom_fields(self) -> None:
         at = settled(self.recipe.since, "moment")
@@ -165,6 +172,12 @@ class Import:
         """Ask the commands of a new row, each at its own time."""
         asked = [(one.at, one.command()) for one in row.asked if one.ask.new]
         self._must_have_happened(*(at for at, _ in asked))
+        if asked and not known.versions:
+            similar, left_out = self._lookout.sees(row, asked[0][1])
+            self._tally.similar += similar
+            self._tally.left_out += left_out
+            if left_out:
+                return
         latest, answers = known.latest, []
         for (at, command), id_ in zip(asked, command_ids(row, known), strict=True):
             clipped = at is not None and latest is not None and at < latest
@@ -201,6 +214,7 @@ class Import:
         tally.skipped += outcome.skipped
         tally.events += outcome.events
         tally.clipped += outcome.clipped
+        self._lookout.landed(outcome.row.stream_id, exists=bool(outcome.events))
         if outcome.reasons:
             self._fail(outcome.row, outcome.reasons)
             return

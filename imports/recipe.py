@@ -20,6 +20,7 @@ from commands import COMMANDS
 from domain.base import aggregate_of
 from domain.custom_fields import CustomAggregate, FieldName, FieldType
 from domain.values import Line, Slug, Text
+from imports.likeness import Compared
 from imports.source import AnySource, Column, OneOrMore, Part, Reference, Source
 from imports.values import Format, date_pattern
 
@@ -30,6 +31,9 @@ if TYPE_CHECKING:
 
 RECIPES = Path(__file__).with_name("recipes")
 VERBS: dict[str, type[Command[Any]]] = {command.__name__: command for command in COMMANDS}
+SIMILAR = ("lead", "contact", "customer")
+WEIGHTS: dict[Compared, float] = {"name": 3.0, "email": 3.0, "company": 2.0, "phone": 2.0}
+Weight = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 
 class RecipeInvalid(Exception):
@@ -128,6 +132,16 @@ class Ask(Part):
         return self.only != "new" and self.if_refused is None and not self.of.creates
 
 
+class Similar(Part):
+    """New rows of a step are looked for among the records there are, by how alike they are."""
+
+    weights: Annotated[dict[Compared, Weight], Field(min_length=1)] = WEIGHTS
+    at_least: Annotated[float, Field(gt=0, le=1)] = 0.85
+    then: Literal["import", "skip"] = "import"
+    among: tuple[Literal["lead", "contact", "customer"], ...] = ()
+    """Other records than those of its own kind."""
+
+
 class Step(Part):
     """What one kind of record takes from one file; without a file: one record, once."""
 
@@ -137,12 +151,20 @@ class Step(Part):
     key: str
     when: dict[str, Condition] = Field(default_factory=dict)
     after: str | None = None
+    similar: Similar | None = None
     ask: Annotated[tuple[Ask, ...], Field(min_length=1)]
 
     @model_validator(mode="after")
     def _asks_one_aggregate(self) -> Self:
         if len({ask.aggregate for ask in self.ask}) != 1:
             raise ValueError(f"the commands of step {self.name} belong to several aggregates")
+        return self
+
+    @model_validator(mode="after")
+    def _compares_what_it_says(self) -> Self:
+        creating = [ask for ask in self.ask if ask.of.creates and ask.new]
+        if self.similar and not (creating and creating[0].aggregate in SIMILAR):
+            raise ValueError(f"only steps that make {', '.join(SIMILAR)} look for similar ones")
         return self
 
     @property

@@ -13,6 +13,10 @@ if TYPE_CHECKING:
     from pathlib import Path
     from types import TracebackType
 
+    from imports.files import Line
+    from imports.recipe import Step
+    from imports.similar import Candidate
+
 
 @dataclass(slots=True)
 class Tally:
@@ -29,6 +33,10 @@ class Tally:
     skipped: int = 0
     """Commands that had been obeyed before, or wished for what was true already."""
     events: int = 0
+    similar: int = 0
+    """New rows that may be records there are already."""
+    left_out: int = 0
+    """Those of them that were not imported for that."""
     clipped: int = 0
     """Events dated before one that their record has already: they take effect only after it."""
 
@@ -74,10 +82,10 @@ def _counts(tally: Tally) -> dict[str, int]:
     return {f.name: getattr(tally, f.name) for f in fields(Tally)}
 
 
-class Errors:
-    """A CSV file of the rows that were not taken, or not whole; made when there is one."""
+class Sheet:
+    """A CSV file that says something about rows; made when there is something to say."""
 
-    HEADER = ("file", "row", "step", "reason", "record")
+    HEADER: tuple[str, ...] = ()
 
     def __init__(self, path: Path | None) -> None:
         self.path = path
@@ -89,10 +97,8 @@ class Errors:
         """The file, if there was a reason to make it."""
         return self.path if self.count else None
 
-    def add(
-        self, file: str | None, row: int, step: str, reason: str, record: Mapping[str, str]
-    ) -> None:
-        """Note why a row was not taken, with the row as it stands in its file."""
+    def write(self, *cells: object) -> None:
+        """One more line; without a path it is only counted."""
         self.count += 1
         if self.path is None:
             return
@@ -101,8 +107,7 @@ class Errors:
                 "w", encoding="utf-8", errors="backslashreplace", newline=""
             )
             csv.writer(self._file).writerow(self.HEADER)
-        text = json.dumps(record, ensure_ascii=False)
-        csv.writer(self._file).writerow((file or "", row, step, reason, text))
+        csv.writer(self._file).writerow(cells)
 
     def __enter__(self) -> Self:
         if self.path is not None:
@@ -120,8 +125,40 @@ class Errors:
             self._file = None
 
 
+class Errors(Sheet):
+    """The rows that were not taken, or not whole."""
+
+    HEADER = ("file", "row", "step", "reason", "record")
+
+    def add(
+        self, file: str | None, row: int, step: str, reason: str, record: Mapping[str, str]
+    ) -> None:
+        """Note why a row was not taken, with the row as it stands in its file."""
+        self.write(file or "", row, step, reason, json.dumps(record, ensure_ascii=False))
+
+
+class Candidates(Sheet):
+    """The records that rows may be others of: the file holds who, and should be kept as such."""
+
+    HEADER = (
+        *("file", "row", "step", "then", "score", "why"),
+        *("candidate", "candidate_id", "candidate_row", "record"),
+    )
+
+    def add(self, step: Step, line: Line, then: str, found: Candidate) -> None:
+        """Note what a row is like, how much so, and why; with the row as it stands in its file."""
+        record = json.dumps(line.record, ensure_ascii=False)
+        somebody = found.of
+        share, row = f"{found.score:.3f}", somebody.row or ""
+        who = (somebody.kind, somebody.id, row, record)
+        self.write(step.file or "", line.number, step.name, then, share, found.why, *who)
+
+
 class Progress:
     """Hears how an import gets on; this one keeps it to itself."""
+
+    def known(self, events: int) -> None:
+        """So many more events were looked at for who is known."""
 
     def begin(self, step: str, characters: int) -> None:
         """A step began, on a file of that size."""

@@ -95,15 +95,15 @@ class Spill:
         self._disk.executemany("DELETE FROM block WHERE hash = ? AND key = ?", pairs)
         self._disk.execute("DELETE FROM thing WHERE key = ?", (key,))
 
-    def near(self, hashes: Iterable[int], limit: int) -> dict[int, Any]:
-        """Things found under any of these hashes, at most so many for each."""
+    def near(self, hashes: Iterable[int], limit: int) -> list[Any]:
+        """Things found under any of these hashes: of each hash, so many with the lowest keys."""
         keys: dict[int, None] = {}
         for hash_ in hashes:
             found = self._disk.execute(
-                "SELECT key FROM block WHERE hash = ? LIMIT ?", (hash_, limit)
+                "SELECT key FROM block WHERE hash = ? ORDER BY key LIMIT ?", (hash_, limit)
             )
             keys |= dict.fromkeys(key for (key,) in found)
-        return {key: self.get(key) for key in keys}
+        return [self.get(key) for key in keys]
 
     def _opened(self, key: int, sealed: bytes) -> Any:
         bound = key.to_bytes(8, "big", signed=True)

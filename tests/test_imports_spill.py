@@ -16,7 +16,8 @@ NUMBERS = st.integers(-(2**63), 2**63 - 1)
 @given(st.lists(st.tuples(NUMBERS, NUMBERS)))
 @settings(max_examples=50)
 def test_numbers_are_kept_as_they_came_first(pairs):
-    spill, known = Spill(), {}
+    spill = Spill()
+    known: dict[int, int] = {}
     for key, value in pairs:
         assert spill.has(key) == (key in known)
         assert spill.set_default(key, value) == known.setdefault(key, value)
@@ -36,9 +37,9 @@ def test_things_are_found_by_what_they_have_in_common():
     for number, name in enumerate(("Ann", "Ben", "Cleo")):
         spill.put(number, name)
         spill.block(number, (1, number + 10))
-    assert spill.near((1,), 2) == {0: "Ann", 1: "Ben"}
+    assert spill.near((1,), 2) == ["Ann", "Ben"]
     spill.drop(0, (1, 10))
-    assert spill.near((1, 10, 12), 9) == {1: "Ben", 2: "Cleo"}
+    assert spill.near((1, 10, 12), 9) == ["Ben", "Cleo"]
 
 
 def test_nothing_can_be_read_on_the_disk():
