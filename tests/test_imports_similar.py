@@ -39,7 +39,12 @@ key = "id"
 similar = { SIMILAR }
 [[step.ask]]
 command = "CaptureLead"
-fields = { name = "name", email = "email", phone = "phone", company = "company", source = { value = "fair" } }
+[step.ask.fields]
+name = "name"
+email = "email"
+phone = "phone"
+company = "company"
+source = { value = "fair" }
 """
 HEADER = "id,name,email,phone,company"
 ANN = "1,Ann Miller,ann.miller@acme.example.com,+49 30 1234567,Acme GmbH"
