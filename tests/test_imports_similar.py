@@ -69,7 +69,7 @@ def run(
         writer: Any = Rehearsal(workspace.log) if dry else live
         work = Import(recipe, file, workspace.log, writer, errors=errors, candidates=candidates)
         total = work.run().total
-    return total, *(lines(path) for path in (told, failed))
+    return total, lines(told), lines(failed)
 
 
 def lines(path: Path) -> list[dict[str, str]]:
