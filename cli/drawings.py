@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 Rows = list[dict[str, Any]]
 
 DARK, MIDDLE, LIGHT = "#1f3a56", "#4f86b5", "#c3d7e8"
-LEAVES = "#e8a15c"
+LEAVES = "#e08e3c"
 INK, FAINT, GRID = "#22303c", "#5d6b78", "#e3e8ec"
 FONT = "Liberation Sans, Arial, Helvetica, sans-serif"
 WIDTH = 560
@@ -137,13 +137,13 @@ def _steps(rows: Rows, currency: str) -> Any:
 
 def forecast(rows: Rows) -> Any:
     """What is due in each month, by how far it can be counted on."""
-    return _each_currency(rows, _months)
-
-
-def _months(rows: Rows, currency: str) -> Any:
-    shades = dict(zip(CATEGORIES, SHADES, strict=True))
     found = {row["forecast_category"] for row in rows}
     domain = [name for name in CATEGORIES if name in found]
+    return _each_currency(rows, lambda some, currency: _months(some, currency, domain))
+
+
+def _months(rows: Rows, currency: str, domain: list[str]) -> Any:
+    shades = dict(zip(CATEGORIES, SHADES, strict=True))
     category = (
         alt.Color("forecast_category:N", title="Forecast category")
         .scale(domain=domain, range=[shades[name] for name in domain])
@@ -168,7 +168,7 @@ def _months(rows: Rows, currency: str) -> Any:
             tooltip=["month:T", "forecast_category:N", "amount:Q", "deals:Q"],
         )
     )
-    now = base.mark_rule(color=INK, strokeDash=[4, 3]).encode(x="min(moment):T")
+    now = base.mark_rule(color=LEAVES, strokeWidth=2, strokeDash=[4, 3]).encode(x="min(moment):T")
     words = base.mark_text(align="left", dx=4, dy=-2, baseline="bottom", color=INK).encode(
         x="min(moment):T", y=alt.value(0), text=alt.value("the moment")
     )
