@@ -20,7 +20,9 @@ if TYPE_CHECKING:
 
     from benchmarks.base import Report
 
-NAMES = ("write", "length", "rebuild", "live", "read")
+NAMES = ("write", "length", "import", "rebuild", "live", "read")
+MODULES = {"import": "import_rows"}
+"""Where a benchmark is that cannot be called like its module."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -64,7 +66,7 @@ def run(name: str, options: Options) -> Report:
     """One benchmark, with its progress told on standard error."""
     found = machine()
     with Console(stderr=True).status(f"{name} …") as status:
-        report: Report = importlib.import_module(f"benchmarks.{name}").run(
+        report: Report = importlib.import_module(f"benchmarks.{MODULES.get(name, name)}").run(
             options, lambda step: status.update(f"{name}: {step} …")
         )
     report.machine = found
