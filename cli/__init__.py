@@ -40,6 +40,10 @@ VERBS: dict[str, dict[str, Verb]] = {
             "cli.sql",
             "Ask the tables; with a moment, every table named is that of the moment.",
         ),
+        "duplicates": Verb(
+            "cli.duplicates",
+            "Find records that are probably one, by Splink; nothing is merged or changed.",
+        ),
         "chart": Verb(
             "cli.chart",
             "Draw a report as it was at a moment, to a file that needs no network to be seen.",

@@ -12,6 +12,7 @@ CODES: dict[str, int] = {
     "replay.base.ReplayError": NO,
     "cli.tables.Refused": NO,
     "cli.session.SessionError": NOT_NOW,
+    "imports.duplicates.SplinkMissing": NOT_NOW,
     "eventstore.errors.EventStoreError": NOT_NOW,
     "eventstore.keys.MasterKeyLost": NOT_NOW,
     "eventstore.schema.PostgresTooOld": NOT_NOW,

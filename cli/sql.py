@@ -56,10 +56,11 @@ def sql(
         within = bounds(opened.workspace.log, as_of, known_at, zone)
         with tables(opened) as asking:
             answer = asking.sql(asked, within)
-    _print(answer, format)
+    print_answer(answer, format)
 
 
-def _print(answer: pl.DataFrame, how: Format) -> None:
+def print_answer(answer: pl.DataFrame, how: Format) -> None:
+    """Print rows as they were asked for."""
     match how:
         case Format.json:
             show.as_json(answer.to_dicts())
