@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from domain.base import Event
     from eventstore.envelope import RecordedEvent
     from eventstore.workspace import Workspace
+    from readmodels.base import Database
 
 END = datetime(2026, 7, 1, tzinfo=UTC)
 """The last day of the history."""
@@ -49,6 +50,32 @@ def multiply(workspace: Workspace, events: int) -> int:
             turn.append(batch)
         missing -= len(batch)
     return max(events, len(originals))
+
+
+def lengthen(database: Database, dimension: str, versions: int) -> tuple[int, int]:
+    """Copy the rows of a dimension under other ids, in the order of the log.
+
+    Returns how many closed versions and how many current rows there are then.
+    """
+    parts = f"stored.{dimension}_past", f"stored.{dimension}_current"
+    with database.connection() as connection:
+
+        def count(part: str) -> int:
+            [(rows,)] = connection.execute(f"SELECT count(*) FROM {part}").fetchall()
+            return int(rows)
+
+        copies = -(-versions // max(1, count(parts[0])))
+        for part in parts:
+            connection.execute(f"CREATE OR REPLACE TEMP TABLE copied AS FROM {part}")
+            connection.execute(
+                f"INSERT INTO {part} SELECT * EXCLUDE (n) "
+                "REPLACE (md5(id::VARCHAR || n::VARCHAR)::UUID AS id) "
+                f"FROM copied, range(1, {copies}) AS copy(n) ORDER BY position"
+            )
+        connection.execute("DROP TABLE copied")
+        found = count(parts[0]), count(parts[1])
+    database.checkpoint()
+    return found
 
 
 def _copied(originals: list[RecordedEvent], streams: set[UUID], number: int) -> Iterator[NewEvent]:
