@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import ipaddress
 import secrets
-import shutil
-import threading
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
@@ -34,8 +32,6 @@ if TYPE_CHECKING:
 ARROW = "application/vnd.apache.arrow.stream"
 POSITION = "X-Position"
 SQL_SECONDS_MAX = 600.0
-TURNING = threading.Lock()
-"""One turn at a time: the next one begins with the tables of the last."""
 
 
 class SqlRefused(Problem, status=422):
@@ -133,11 +129,9 @@ async def turn_to(request: Request, generation: UUID) -> Response:
         raise NotFound(what="generation", id=generation)
 
     def change() -> dict[str, Any]:
-        with TURNING:
-            before = node.tables.paths[0].parent
+        with node.turning:
             tables, rebuilt = turn(node.workspace, node.follower, folder)
             node.turn_to(tables)
-            shutil.rmtree(before)
             return asdict(rebuilt)
 
     return Response(orjson.dumps(await to_thread.run_sync(change)), media_type="application/json")

@@ -8,11 +8,14 @@ from contextlib import contextmanager
 from datetime import UTC, tzinfo
 from typing import TYPE_CHECKING, Self
 
+import structlog
+
 from api.auth import ApiKeys
 from api.events import Pulse
 from eventstore.workspace import Workspace
 from eventstore.writer import Writer
 from projections.follower import Follower
+from replay.rebuild import FOLLOWER_SECONDS_MAX, renew, turn
 from replay.tables import open_tables
 
 if TYPE_CHECKING:
@@ -22,6 +25,13 @@ if TYPE_CHECKING:
 
     from projections.tables import Tables
     from readmodels.base import Database
+
+
+log = structlog.get_logger()
+
+
+class Closing(Exception):
+    """There is no time for more: the node closes."""
 
 
 class Node:
@@ -39,11 +49,13 @@ class Node:
         self.api_keys = ApiKeys(workspace)
         self.writer = Writer(workspace.log)
         self.pulse = Pulse(workspace.log)
-        self.tables = open_tables(workspace)
+        self.tables = open_tables(workspace, kept=True)
         self.follower = self._following(self.tables)
         self._asking: Counter[int] = Counter()
         self._asked = threading.Condition()
         self._closed = False
+        self.turning = threading.Lock()
+        self._renewal = threading.Thread(target=self._renew, name="renewal")
 
     @classmethod
     def open(
@@ -57,6 +69,8 @@ class Node:
         self.writer.start()
         self.follower.start()
         self.pulse.start()
+        if self.tables.outdated:
+            self._renewal.start()
         return self
 
     @contextmanager
@@ -73,20 +87,48 @@ class Node:
                 self._asked.notify_all()
 
     def turn_to(self, tables: Tables) -> None:
-        """Answer from other tables from now on, such as those of a rebuild; close the old ones."""
+        """Answer from other tables from now on, such as those of a rebuild; close the old ones.
+
+        Nobody reads from tables that are behind those of a moment ago.
+        """
         follower = self._following(tables)
         follower.start()
+        follower.wait_for(self.follower.position, FOLLOWER_SECONDS_MAX)
+        self.follower.hand_over(follower)
+        follower.wait_for(self.follower.position, FOLLOWER_SECONDS_MAX)
         with self._asked:
             old, self.tables = self.tables, tables
-            old_follower, self.follower = self.follower, follower
-        old_follower.stop()
+            self.follower = follower
         self._let_go(old)
+
+    def _renew(self) -> None:
+        """Make anew, beside the tables that answer, those that are declared otherwise today."""
+        outdated = sorted(self.tables.outdated)
+        log.info("tables.outdated", tables=outdated)
+        try:
+            with self.turning:
+                generation = renew(self.workspace, self.tables, self._go_on)
+                tables, renewed = turn(self.workspace, self.follower, generation)
+                self.turn_to(tables)
+        except Closing:
+            return
+        except Exception:  # the old tables go on answering
+            log.exception("tables.not_renewed", tables=outdated)
+            return
+        differ = sorted(name for name, same in renewed.same.items() if not same)
+        log.info("tables.renewed", tables=outdated, position=renewed.position, differ=differ)
+
+    def _go_on(self, _: int) -> None:
+        if self._closed:
+            raise Closing
 
     def close(self) -> None:
         """Work off what waits, then let go of everything; closed twice is closed."""
         if self._closed:
             return
         self._closed = True
+        if self._renewal.is_alive():
+            self._renewal.join()
         self.pulse.close()
         self.writer.close()
         self.follower.stop()
@@ -105,8 +147,8 @@ class Node:
         self.close()
 
     def _following(self, tables: Tables) -> Follower:
-        log = self.workspace.log
-        return Follower(tables, log.read_arrow, log.wait)
+        events = self.workspace.log
+        return Follower(tables, events.read_arrow, events.wait)
 
     def _let_go(self, tables: Tables) -> None:
         with self._asked:

@@ -62,6 +62,10 @@ VERBS: dict[str, dict[str, Verb]] = {
             "cli.proof",
             "Make the tables anew from the log, beside the old ones, and put them in their place.",
         ),
+        "rollback": Verb(
+            "cli.proof",
+            "Put the tables from before the last rebuild in the place of those of now.",
+        ),
     },
     "Running it": {
         "serve": Verb(

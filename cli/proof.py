@@ -12,7 +12,7 @@ from cli import show
 from cli.bar import bar, reached
 from cli.options import DEFAULT_DATA, AsJson, Data, DatabaseUrl, examples
 from cli.session import session
-from cli.tables import rebuilt, tables
+from cli.tables import rebuilt, tables, turned_back
 from replay.verify import verify as compared
 
 if TYPE_CHECKING:
@@ -46,6 +46,27 @@ def rebuild(
         show.say(f"Not what the log says were before: {', '.join(wrong)}.")
     elif not done.same:
         show.say("The tables from before could not be read.")
+
+
+@app.command(epilog=examples("backstory rollback", "backstory rollback --json"))
+def rollback(
+    *, data: Data = DEFAULT_DATA, database_url: DatabaseUrl = None, json: AsJson = False
+) -> None:
+    """Put the tables from before the last rebuild in the place of those of now."""
+    with (
+        session(data, database_url, "rollback", show.say) as opened,
+        shown("Catching up", opened.workspace.log) as progress,
+    ):
+        done = turned_back(opened, progress)
+    if json:
+        show.as_json(done)
+        return
+    show.console().print(
+        f"The {len(done.same)} tables from before count again, up to position {done.position}; "
+        "`backstory rollback` once more turns to those of the rebuild."
+    )
+    if wrong := [name for name, same in done.same.items() if not same]:
+        show.say(f"Other than in the tables of the rebuild: {', '.join(wrong)}.")
 
 
 @app.command(epilog=examples("backstory verify", "backstory verify --models --json"))

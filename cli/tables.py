@@ -15,8 +15,8 @@ import polars as pl
 from cli.session import SessionError
 from readmodels.base import QueryTimeout
 from readmodels.guard import NotAllowed
-from replay.rebuild import Rebuilt, build, rebuild
-from replay.tables import Here, Kept, Progress, Standing, catch_up, open_tables, unseen
+from replay.rebuild import Rebuilt, build, open_renewed, rebuild, rolled_back, take
+from replay.tables import Here, Kept, Progress, Standing, catch_up, unseen
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -142,7 +142,7 @@ def tables(
         with closing(Theirs(session.live, log)) as theirs:
             yield theirs
         return
-    with closing(open_tables(session.workspace)) as mine:
+    with closing(open_renewed(session.workspace, progress)) as mine:
         if current or not mine.position:
             catch_up(mine, log, log.last_position(), progress)
         yield Mine(mine.database)
@@ -153,7 +153,19 @@ def rebuilt(session: Session, progress: Progress = unseen) -> Rebuilt:
     if session.live is None:
         return rebuild(session.workspace, progress)
     began = time.monotonic()
-    generation = build(session.workspace, progress)
-    with closing(Theirs(session.live, session.workspace.log)) as theirs:
-        done = theirs.turn_to(generation)
+    done = _turned(session, build(session.workspace, progress))
     return replace(done, seconds=round(time.monotonic() - began, 3))
+
+
+def turned_back(session: Session, progress: Progress = unseen) -> Rebuilt:
+    """Put the tables from before the last rebuild in the place of those of now."""
+    began = time.monotonic()
+    done = _turned(session, rolled_back(session.workspace, progress))
+    return replace(done, seconds=round(time.monotonic() - began, 3))
+
+
+def _turned(session: Session, generation: Path) -> Rebuilt:
+    if session.live is None:
+        return take(session.workspace, generation)
+    with closing(Theirs(session.live, session.workspace.log)) as theirs:
+        return theirs.turn_to(generation)

@@ -117,7 +117,22 @@ class FactTable:
         self.shapes = compiled(table, on, columns, states, of.name if of is not None else "")
 
 
-def declarations_hash(shapes: Sequence[Shape], edition: int) -> str:
+def declared_hashes(shapes: Sequence[Shape]) -> dict[str, str]:
+    """For each table what changes when its rows would be others.
+
+    That is its own declaration, and that of the dimension whose state it shows.
+    """
+    stated = {shape.table.name: shape.fingerprint() for shape in shapes}
+    return {
+        shape.table.name: _hash([stated[shape.table.name], stated.get(shape.of)])
+        for shape in shapes
+    }
+
+
+def declarations_hash(shapes: Sequence[Shape]) -> str:
     """Names the files that tables with these declarations are kept in."""
-    stated = json.dumps([edition, [shape.fingerprint() for shape in shapes]])
-    return hashlib.sha256(stated.encode()).hexdigest()[:12]
+    return _hash([shape.fingerprint() for shape in shapes])
+
+
+def _hash(stated: object) -> str:
+    return hashlib.sha256(json.dumps(stated).encode()).hexdigest()[:12]

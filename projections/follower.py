@@ -8,6 +8,7 @@ import threading
 import time
 from concurrent.futures import Future
 from dataclasses import asdict
+from functools import partial
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
@@ -23,11 +24,10 @@ if TYPE_CHECKING:
 IDLE_SECONDS = 5.0
 """After so long without events the files are brought up to date with their write-ahead logs."""
 
-REST_SECONDS_MAX = 0.25
-REST_SHARE = 3.0
-"""A batch costs much the same however few events are in it. After one the follower rests, this many
-times as long as it took but no longer than the maximum, so that what comes meanwhile is taken
-together; when somebody waits for it, it goes on at once."""
+REST_SECONDS_MAX, REST_SECONDS_PER_EVENT = 0.25, 0.000_25
+"""A batch costs much the same however few events are in it. After one the follower rests, the
+longer the more came: under load more is taken together, and writers have the processor. When
+somebody waits for it, it goes on at once."""
 
 WAIT_SECONDS = 0.5
 RETRY_SECONDS = 2.0
@@ -63,6 +63,7 @@ class Follower:
         self._waiting: list[tuple[int, int, Future[int]]] = []
         self._numbers = itertools.count()
         self._ended = False
+        self._heir: Follower | None = None
         self._wanted, self._rested_at = threading.Event(), 0.0
         self._checkpointed, self._quiet_since = False, time.monotonic()
 
@@ -87,12 +88,19 @@ class Follower:
         if self._thread.is_alive():
             self._thread.join()
 
+    def hand_over(self, heir: Follower) -> None:
+        """End after the batch under way; who waits here is told by the one that goes on."""
+        self._heir = heir
+        self.stop()
+
     def reached(self, position: int) -> Future[int]:
         """A future that is done when the tables have reached a position."""
         future: Future[int] = Future()
         with self._guard:
             if self.tables.position >= position:
                 future.set_result(self.tables.position)
+            elif self._ended and self._heir is not None:
+                return self._heir.reached(position)
             elif self._ended:
                 future.set_exception(FollowerStopped(str(self.error or "stopped")))
             else:
@@ -134,14 +142,15 @@ class Follower:
             return False
 
     def _catch_up(self) -> None:
-        began = time.monotonic()
+        events = 0
         for taken in catch_up(self.tables, self._next):
             log.info("follower.batch", **asdict(taken), poisoned=self.poisoned)
+            events += taken.events
             if taken.settled:
                 self._checkpointed, self._quiet_since = False, time.monotonic()
                 self._tell()
-        now = time.monotonic()
-        self._rested_at = now + min(REST_SECONDS_MAX, REST_SHARE * (now - began))
+        rest = min(REST_SECONDS_MAX, REST_SECONDS_PER_EVENT * events)
+        self._rested_at = time.monotonic() + rest
 
     def _next(self, after: int, limit: int) -> pa.Table:
         """What is new in the log; nothing if it cannot be read, or is to be left."""
@@ -169,17 +178,29 @@ class Follower:
 
     def _tell(self, *, ended: bool = False) -> None:
         """Wake those whose position was reached; at the end, all."""
-        due: list[Future[int]] = []
+        due: list[tuple[int, Future[int]]] = []
         with self._guard:
             self._ended = self._ended or ended
             while self._waiting and (ended or self._waiting[0][0] <= self.position):
-                due.append(heapq.heappop(self._waiting)[2])
+                position, _, future = heapq.heappop(self._waiting)
+                due.append((position, future))
             if not self._stopping.is_set() and all(one.done() for *_, one in self._waiting):
                 self._wanted.clear()
-        for future in due:
-            if not future.set_running_or_notify_cancel():
-                continue
-            if ended:
-                future.set_exception(FollowerStopped(str(self.error or "stopped")))
-            else:
-                future.set_result(self.position)
+        for position, future in due:
+            if position > self.position and self._heir is not None:
+                self._heir.reached(position).add_done_callback(partial(_pass_on, future))
+            elif future.set_running_or_notify_cancel():
+                if position <= self.position:
+                    future.set_result(self.position)
+                else:
+                    future.set_exception(FollowerStopped(str(self.error or "stopped")))
+
+
+def _pass_on(waiting: Future[int], told: Future[int]) -> None:
+    """Tell who waits what was told to somebody else."""
+    if not waiting.set_running_or_notify_cancel():
+        return
+    if error := told.exception():
+        waiting.set_exception(error)
+    else:
+        waiting.set_result(told.result())

@@ -14,7 +14,7 @@ from projections.log import stream as stream_table
 from projections.store import Carried, Store
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from domain.base import Event
     from projections.personal import Opener
@@ -33,8 +33,14 @@ class Projection:
 
     poison = poison_event.name
 
-    def __init__(self, store: Store, shapes: Sequence[Shape]) -> None:
+    def __init__(
+        self, store: Store, shapes: Sequence[Shape], only: Collection[str] | None = None
+    ) -> None:
+        """`only` names the tables that follow the log, unless all do; the others stand `apart`."""
         self.store = store
+        apart = [s.table for s in shapes if only is not None and s.table.name not in only]
+        self.apart = [part for table in apart for part in table.parts()]
+        shapes = [shape for shape in shapes if shape.table not in apart]
         self.position = self.settled = store.position
         self.poisoned = store.count(self.poison)
         self._dimensions = [shape for shape in shapes if shape.table.kind == "dimension"]
@@ -102,8 +108,10 @@ class Projection:
 class MainProjection(Projection):
     """The file that everybody may read; it keeps the envelope of every event too."""
 
-    def __init__(self, store: Store, shapes: Sequence[Shape]) -> None:
-        super().__init__(store, shapes)
+    def __init__(
+        self, store: Store, shapes: Sequence[Shape], only: Collection[str] | None = None
+    ) -> None:
+        super().__init__(store, shapes, only)
         self._streams = self._carried[stream_table.name] = Carried(store, stream_table.name, ["id"])
 
     def take(self, batch: Batch) -> None:
@@ -132,8 +140,10 @@ class PersonalProjection(Projection):
 
     poison = poison_value.name
 
-    def __init__(self, store: Store, shapes: Sequence[Shape], opener: Opener) -> None:
-        super().__init__(store, shapes)
+    def __init__(
+        self, store: Store, shapes: Sequence[Shape], only: Collection[str] | None, opener: Opener
+    ) -> None:
+        super().__init__(store, shapes, only)
         self._opener = opener
 
     def write(self, frames: Mapping[type[Event], pl.DataFrame]) -> None:

@@ -13,7 +13,7 @@ from readmodels.bookmark import Bookmark
 from readmodels.schema import Table, quoted, text
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Sequence
+    from collections.abc import Collection, Iterator, Mapping, Sequence
 
     import duckdb
 
@@ -46,6 +46,23 @@ class Store:
             defined = ", ".join(f"{quoted(c.name)} {_stored_as(c.type)}" for c in columns)
             connection.execute(f"CREATE TABLE IF NOT EXISTS {self.named(part)} ({defined})")
         connection.commit()
+
+    def declare(self, hashes: Mapping[str, str]) -> None:
+        """Note of what declarations the rows will be, unless the file says so already."""
+        if not declared_in(self._connection, self._schema):
+            declared = [(name, hashes[name]) for name in hashes]
+            self._connection.executemany(
+                f"INSERT INTO {self._schema}.declared VALUES (?, ?)", declared
+            )
+
+    def take_over(self, part: str, rows: pa.RecordBatchReader) -> None:
+        """Add the rows of the same table in another file; committed at once."""
+        self._connection.register("taken", rows)
+        names = ", ".join(quoted(column.name) for column in self._columns[part])
+        self._connection.execute(
+            f"INSERT INTO {self.named(part)} ({names}) SELECT {names} FROM taken"
+        )
+        self._connection.unregister("taken")
 
     def named(self, part: str) -> str:
         """The full name of a stored table."""
@@ -156,6 +173,13 @@ class Store:
         if not self.writing:
             self._connection.begin()
             self.writing = True
+
+
+def declared_in(connection: duckdb.DuckDBPyConnection, schema: str) -> dict[str, str]:
+    """Of what declarations the rows of a file are, table by table."""
+    connection.execute(f"CREATE SCHEMA IF NOT EXISTS {schema}")
+    connection.execute(f"CREATE TABLE IF NOT EXISTS {schema}.declared (name VARCHAR, hash VARCHAR)")
+    return dict(connection.execute(f"SELECT name, hash FROM {schema}.declared").fetchall())
 
 
 def _stored_as(type_: str) -> str:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import threading
 from concurrent.futures import Future, ThreadPoolExecutor, wait
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, TypeVar
 
 import pyarrow as pa
@@ -11,25 +13,41 @@ import pyarrow.compute as pc
 from domain import EVENTS
 from domain.custom_fields import CustomFieldsDeclared
 from projections import DIMENSIONS, FACTS
-from projections.base import Dimension, FactTable, declarations_hash
+from projections.base import Dimension, FactTable, declarations_hash, declared_hashes
 from projections.batch import Batch
 from projections.decode import Decoder
 from projections.log import MAIN_TABLES, PERSONAL_TABLES
 from projections.personal import Opener, Unseal
 from projections.projection import MainProjection, PersonalProjection, Projection
-from projections.store import Store
+from projections.shape import Shape
+from projections.store import Store, declared_in
 from readmodels.base import PERSONAL, Database
+from readmodels.schema import Table, quoted
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
     from pathlib import Path
+
+    from duckdb import DuckDBPyConnection
 
     from domain.base import Event
 
 T = TypeVar("T")
 
-EDITION = 1
-"""Raised when the machinery writes other rows for the same declarations."""
+EDITION = 2
+"""Raised when the machinery writes other rows for the same declarations: then all are outdated."""
+
+
+TAKEN_ROWS = 100_000
+
+
+def _name_kept(directory: Path, today: str) -> str:
+    """By what name the files of a directory are to be opened."""
+    if (directory / f"tables-{today}.duckdb").exists():
+        return today
+    others = directory.glob(f"tables-{EDITION}-*.duckdb")
+    newest = max(others, key=lambda path: path.stat().st_mtime, default=None)
+    return newest.stem.removeprefix("tables-") if newest else today
 
 
 class Tables:
@@ -47,29 +65,57 @@ class Tables:
         dimensions: Sequence[Dimension] = DIMENSIONS,
         facts: Sequence[FactTable] = FACTS,
         events: Mapping[str, type[Event]] = EVENTS,
+        only: Collection[str] | None = None,
+        kept: bool = False,
     ) -> None:
+        """`only` names the tables that follow the log, unless all do.
+
+        With `kept`, files of other declarations are opened too, where there are none of today's:
+        tables that are declared today as they were then follow the log, the `outdated` ones stay
+        as they are.
+        """
         declared: list[Dimension | FactTable] = [*dimensions, *facts]
         shapes = [shape for each in declared for shape in each.shapes]
+        self._hashes = declared_hashes(
+            [shape for shape in shapes if unseal or not shape.table.personal]
+        )
+        today = f"{EDITION}-{declarations_hash(shapes)}"
+        name = _name_kept(directory, today) if kept else today
+        self.paths = (directory / f"tables-{name}.duckdb", directory / f"personal-{name}.duckdb")
+        self.database = Database(*self.paths) if unseal else Database(self.paths[0])
+        self.outdated = self._outdated() if name != today else frozenset()
+        states = {s.of for s in shapes if s.of and s.table.name in self.outdated}
+        self.needed = self.outdated | states
+        shapes = [shape for shape in shapes if shape.table.name not in self.outdated]
+        self._decoder = Decoder(events.values())
+        self._declared, self._turn = False, threading.RLock()
         plain = [shape for shape in shapes if not shape.table.personal]
         sealed = [shape for shape in shapes if shape.table.personal]
-        name = declarations_hash(shapes, EDITION)
-        self.paths = (directory / f"tables-{name}.duckdb", directory / f"personal-{name}.duckdb")
-        self.database = database = Database(*self.paths) if unseal else Database(self.paths[0])
-        self._decoder = Decoder(events.values())
-        self._declared = False
-        tables = [*MAIN_TABLES, *(shape.table for shape in plain)]
-        store = Store(database.connection(), database.catalog, tables)
-        self._main = MainProjection(store, plain)
+        store = self._store(self.database.catalog, MAIN_TABLES, plain)
+        self._main = MainProjection(store, plain, only)
         self._projections: list[Projection] = [self._main]
-        database.show(tables)
         if unseal:
-            tables = [*PERSONAL_TABLES, *(shape.table for shape in sealed)]
-            store = Store(database.connection(), PERSONAL, tables)
-            self._projections.append(PersonalProjection(store, sealed, Opener(sealed, unseal)))
-            database.show(tables, PERSONAL)
-        database.refresh()
+            store, opener = self._store(PERSONAL, PERSONAL_TABLES, sealed), Opener(sealed, unseal)
+            self._projections.append(PersonalProjection(store, sealed, only, opener))
+        self.database.refresh()
         self._threads = ThreadPoolExecutor(len(self._projections) + 2, "tables")
         self.position = self.taken
+
+    def _outdated(self) -> frozenset[str]:
+        """The tables whose rows would be others today, and those that are not there yet."""
+        found: dict[str, str] = {}
+        with self.database.connection() as connection:
+            for catalog in self.database.catalogs:
+                found |= declared_in(connection, f"{quoted(catalog)}.stored")
+        return frozenset(name for name, hash_ in self._hashes.items() if found.get(name) != hash_)
+
+    def _store(self, catalog: str, own: Sequence[Table], shapes: Sequence[Shape]) -> Store:
+        """The tables of one file."""
+        tables = [*own, *(shape.table for shape in shapes)]
+        store = Store(self.database.connection(), catalog, tables)
+        store.declare({shape.table.name: self._hashes[shape.table.name] for shape in shapes})
+        self.database.show(tables, catalog)
+        return store
 
     @property
     def taken(self) -> int:
@@ -114,11 +160,12 @@ class Tables:
 
     def settle(self, *, fully: bool = False) -> None:
         """Commit what waits: rows and bookmark, in each file in one transaction."""
-        self._each(lambda projection: projection.settle(fully=fully))
-        if self._declared:
-            self.database.refresh()
-            self._declared = False
-        self.position = self.taken
+        with self._turn:
+            self._each(lambda projection: projection.settle(fully=fully))
+            if self._declared:
+                self.database.refresh()
+                self._declared = False
+            self.position = self.taken
 
     def _each(self, do: Callable[[Projection], None]) -> None:
         """Both files at once: DuckDB and Polars work outside the lock of the interpreter."""
@@ -126,6 +173,30 @@ class Tables:
         wait(doing)
         for done in doing:
             done.result()
+
+    @contextmanager
+    def snapshot(self) -> Iterator[tuple[int, DuckDBPyConnection]]:
+        """A position, and a connection on which both files stay as they are there."""
+        with self.database.connection() as connection:
+            with self._turn:
+                connection.begin()
+                for projection in self._projections:
+                    connection.execute(f"FROM {projection.store.named('bookmark')}").fetchall()
+                position = self.position
+            yield position, connection
+            connection.rollback()
+
+    def take_over(self, old: Tables) -> int:
+        """Take the rows of the tables that do not follow the log here from where they do.
+
+        Returns their position: those that follow the log have to come to it too.
+        """
+        with old.snapshot() as (position, connection):
+            for ours, theirs in zip(self._projections, old._projections, strict=True):
+                for part in ours.apart:
+                    rows = connection.execute(f"FROM {theirs.store.named(part)}")
+                    ours.store.take_over(part, rows.to_arrow_reader(TAKEN_ROWS))
+        return position
 
     def digests(self) -> dict[str, str]:
         """A digest of each table: equal rows, equal digest."""

@@ -74,6 +74,15 @@ class Database:
         self._root.execute("SET GLOBAL python_enable_replacements = false")
         self._root.execute("SET GLOBAL enable_external_access = false")
 
+    @property
+    def catalogs(self) -> list[str]:
+        """The names of the files in SQL."""
+        return [self.catalog, PERSONAL] if self.has_personal else [self.catalog]
+
+    def shown(self, catalog: str) -> list[Table]:
+        """The tables that readers see of a file."""
+        return self._tables[catalog]
+
     def connection(self) -> DuckDBPyConnection:
         """A connection of its own to the same instance."""
         with self._guard:

@@ -4,24 +4,25 @@ from __future__ import annotations
 
 import shutil
 import time
-from contextlib import closing
-from dataclasses import dataclass
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import duckdb
 
+from replay.base import ReplayError
 from replay.tables import (
     Here,
     catch_up,
-    current,
     new_generation,
     open_tables,
+    previous,
     turn_to,
     unseen,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
     from eventstore.log import Log
@@ -34,42 +35,97 @@ FOLLOWER_SECONDS_MAX = 60.0
 LOOKS, PAUSE_SECONDS = 3, 0.2
 
 
+class OtherDeclarations(ReplayError):
+    """These tables are not those of today's declarations."""
+
+
 @dataclass(frozen=True, slots=True)
 class Rebuilt:
     """New tables in the place of the old."""
 
     position: int
     same: Mapping[str, bool]
-    """Whether each table was what the log says before; empty if they could not be opened."""
+    """Whether each table was what the log says before; those that were outdated are left out."""
     seconds: float = 0.0
 
 
 def build(workspace: Workspace, progress: Progress = unseen) -> Path:
     """New tables up to the end of the log, in a generation that does not count yet."""
+    with new(workspace) as generation, closing(open_tables(workspace, generation)) as fresh:
+        catch_up(fresh, workspace.log, workspace.log.last_position(), progress)
+    return generation
+
+
+def renew(workspace: Workspace, old: Tables, progress: Progress = unseen) -> Path:
+    """A generation in which only the outdated tables are made from the log.
+
+    The others are taken over as they are; those of `old` may follow the log meanwhile.
+    """
+    with (
+        new(workspace) as generation,
+        closing(open_tables(workspace, generation, only=old.needed)) as fresh,
+    ):
+        catch_up(fresh, workspace.log, old.position, progress)
+        catch_up(fresh, workspace.log, fresh.take_over(old), progress)
+        fresh.settle(fully=True)
+    return generation
+
+
+@contextmanager
+def new(workspace: Workspace) -> Iterator[Path]:
+    """An empty generation, which is gone if what is made there fails."""
     generation = new_generation(workspace.directory)
     try:
-        with closing(open_tables(workspace, generation)) as fresh:
-            catch_up(fresh, workspace.log, workspace.log.last_position(), progress)
+        yield generation
     except BaseException:
         shutil.rmtree(generation, ignore_errors=True)
         raise
-    return generation
+
+
+def open_renewed(workspace: Workspace, progress: Progress = unseen) -> Tables:
+    """The tables of a workspace that no other process has open; outdated ones are renewed."""
+    tables = open_tables(workspace, kept=True)
+    if not tables.outdated:
+        return tables
+    with closing(tables):
+        turn_to(renew(workspace, tables, progress))
+    return open_tables(workspace)
 
 
 def rebuild(workspace: Workspace, progress: Progress = unseen) -> Rebuilt:
     """Rebuild the tables of a workspace that no other process has open."""
     began = time.monotonic()
     generation = build(workspace, progress)
+    rebuilt = take(workspace, generation)
+    remove_others(generation)
+    return replace(rebuilt, seconds=round(time.monotonic() - began, 3))
+
+
+def rolled_back(workspace: Workspace, progress: Progress = unseen) -> Path:
+    """The previous generation, at the end of the log; it does not count yet."""
+    generation = previous(workspace.directory)
+    with closing(open_tables(workspace, generation, kept=True)) as tables:
+        if tables.outdated:
+            names = ", ".join(sorted(tables.outdated))
+            raise OtherDeclarations(
+                f"the tables from before were made of other declarations ({names}): "
+                "go back with the version of Backstory that made them"
+            )
+        catch_up(tables, workspace.log, workspace.log.last_position(), progress)
+    return generation
+
+
+def take(workspace: Workspace, generation: Path) -> Rebuilt:
+    """Let a generation count in a workspace that no other process has open."""
     with closing(open_tables(workspace, generation)) as fresh:
         rebuilt = _compared_with_the_old(workspace, fresh)
     turn_to(generation)
-    remove_all_but(generation)
-    return Rebuilt(rebuilt.position, rebuilt.same, round(time.monotonic() - began, 3))
+    return rebuilt
 
 
 def _compared_with_the_old(workspace: Workspace, fresh: Tables) -> Rebuilt:
     try:
-        with closing(open_tables(workspace, current(workspace.directory))) as old:
+        with closing(open_tables(workspace, kept=True)) as old:
             catch_up(old, workspace.log, fresh.position)
             return compare(workspace.log, Here(old.database).standing(), fresh)
     except duckdb.Error:  # a file past reading is what rebuilding is for
@@ -80,7 +136,7 @@ def compare(log: Log, old: Standing, fresh: Tables) -> Rebuilt:
     """Bring new tables to where the old ones stood, and compare."""
     catch_up(fresh, log, max(old.bookmarks.values()))
     digests = Here(fresh.database).standing().digests
-    same = {name: digest == old.digests.get(name) for name, digest in digests.items()}
+    same = {name: digests.get(name) == digest for name, digest in old.digests.items()}
     return Rebuilt(fresh.position, same)
 
 
@@ -103,8 +159,9 @@ def turn(workspace: Workspace, old: Follower, generation: Path) -> tuple[Tables,
     return fresh, rebuilt
 
 
-def remove_all_but(generation: Path) -> None:
-    """Remove every other generation, and what broken-off attempts have left."""
+def remove_others(generation: Path) -> None:
+    """Remove what broken-off attempts have left, and all generations but the last two."""
+    kept = {generation, generation.with_name("previous").resolve()}
     for other in generation.parent.iterdir():
-        if other.is_dir() and not other.is_symlink() and other != generation:
+        if other.is_dir() and not other.is_symlink() and other not in kept:
             shutil.rmtree(other, ignore_errors=True)

@@ -3,11 +3,13 @@
 DIR/tables/
 ├── 0198…/         a generation: both files
 ├── current        a link to the generation that counts; `rebuild` turns it to the next
+├── previous       a link to the one that counted before; `rollback` turns back to it
 └── verify-…/      the empty directory `verify` rebuilds in, gone when it ends
 """
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
@@ -22,9 +24,10 @@ from readmodels.base import PERSONAL
 from readmodels.bookmark import LOG
 from readmodels.digest import digest
 from readmodels.schema import END, Table, quoted
+from replay.base import ReplayError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
     from pathlib import Path
 
     import polars as pl
@@ -36,6 +39,11 @@ if TYPE_CHECKING:
 
 MAIN = "tables"
 """The name by which the file without personal columns is told of; the other is `personal`."""
+
+
+class NothingBefore(ReplayError):
+    """There is nothing to go back to."""
+
 
 Progress = Callable[[int], None]
 """Is told the position reached."""
@@ -82,16 +90,48 @@ def new_generation(directory: Path) -> Path:
 
 
 def turn_to(generation: Path) -> None:
-    """From now on these tables count; a crash leaves either the old ones or these."""
-    link = generation.with_name(f"current.{generation.name}")
-    link.symlink_to(generation.name)
-    link.replace(generation.with_name("current"))
+    """From now on these tables count; a crash leaves either the old ones or these.
+
+    Those that counted before are kept as the `previous` ones, and those before them removed.
+    """
+    folder = generation.parent
+    before, older = ((folder / name).resolve() for name in ("current", "previous"))
+    if generation == before:
+        return
+    if before.name != "current":
+        _link(folder / "previous", before)
+    _link(folder / "current", generation)
+    if older.name != "previous" and older not in (before, generation):
+        shutil.rmtree(older, ignore_errors=True)
 
 
-def open_tables(workspace: Workspace, folder: Path | None = None) -> Tables:
-    """The tables of a workspace, personal ones included if its keys are at hand."""
-    log = workspace.log
-    return Tables(folder or current(workspace.directory), log.unseal if log.keys else None)
+def _link(link: Path, generation: Path) -> None:
+    draft = link.with_name(f"{link.name}.{generation.name}")
+    draft.symlink_to(generation.name)
+    draft.replace(link)
+
+
+def previous(directory: Path) -> Path:
+    """The generation that counted before the current one."""
+    link = folder_of(directory) / "previous"
+    if not link.exists():
+        raise NothingBefore("no tables are kept from before: there was no rebuild yet")
+    return link.resolve()
+
+
+def open_tables(
+    workspace: Workspace,
+    folder: Path | None = None,
+    *,
+    only: Collection[str] | None = None,
+    kept: bool = False,
+) -> Tables:
+    """The tables of a workspace, personal ones included if its keys are at hand.
+
+    See `Tables` for `only` and `kept`.
+    """
+    unseal = workspace.log.unseal if workspace.log.keys else None
+    return Tables(folder or current(workspace.directory), unseal, only=only, kept=kept)
 
 
 def catch_up(tables: Tables, log: Log, until: int, progress: Progress = unseen) -> None:
@@ -144,11 +184,11 @@ class Here:
             bookmarks = {f: _bookmark(connection, c) for f, c in self.catalogs.items()}
             return Standing(
                 bookmarks,
-                {f: _end(connection, c, tables_in(f)) for f, c in self.catalogs.items()},
+                {f: _end(connection, c, self.database.shown(c)) for f, c in self.catalogs.items()},
                 {
                     table.name: digest(connection, catalog, table, values=True)
-                    for file, catalog in self.catalogs.items()
-                    for table in tables_in(file)
+                    for catalog in self.catalogs.values()
+                    for table in self.database.shown(catalog)
                 },
             )
 
@@ -159,7 +199,8 @@ class Here:
         with self.database.connection() as connection:
             connection.begin()
             position = max(
-                _bookmark(connection, catalog), _end(connection, catalog, tables_in(file))
+                _bookmark(connection, catalog),
+                _end(connection, catalog, self.database.shown(catalog)),
             )
             return position, frame(connection.execute(_whole(catalog, DECLARED[table])))
 

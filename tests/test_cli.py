@@ -227,7 +227,8 @@ def test_verify_and_rebuild(shell: Shell):
     assert all(rebuilt["same"].values())
     after = (folder / "current").readlink()
     assert after != before
-    assert {path.name for path in folder.iterdir()} == {"current", after.name}
+    kept = {"current", "previous", before.name, after.name}
+    assert {path.name for path in folder.iterdir()} == kept
     assert "Verified." in shell("verify", "--models")
     assert "qualified" in shell("sql", "SELECT status FROM lead")
 

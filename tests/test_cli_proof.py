@@ -52,6 +52,10 @@ def test_a_flipped_cell_is_found_and_mended(tmp_path: Path, capsys: pytest.Captu
         assert failed == []
         assert [name for name, same in rebuilt["same"].items() if not same] == ["lead"]
         assert "Verified." in shell("verify")
+        back = shell.json("rollback")
+        assert [name for name, same in back["same"].items() if not same] == ["lead"]
+        assert "lead" in shell("verify", code=1)
+        assert all(shell.json("rebuild")["same"][name] for name in ("deal", "event"))
 
         door = f"{live.url}/local/standing"
         assert get(door).status_code == 403

@@ -23,8 +23,8 @@ from cli.session import AlreadyServed, session
 from eventstore.writer import Writer
 from learning import LEARNERS
 from learning.follower import catch_up as catch_up_learning
-from replay.rebuild import rebuild
-from replay.tables import Here, catch_up, open_tables
+from replay.rebuild import open_renewed, rebuild
+from replay.tables import Here, catch_up
 from replay.verify import verify
 
 if TYPE_CHECKING:
@@ -106,7 +106,7 @@ class Demonstration:
         with self._step("learn", "Learners follow the log") as progress:
             progress(0, self.workspace.log.last_position() * len(LEARNERS))
             catch_up_learning(self.workspace, LEARNERS, progress)
-        with closing(open_tables(self.workspace)) as tables:
+        with closing(open_renewed(self.workspace)) as tables:
             last = self.workspace.log.last_position()
             self.events = self._count()
             with self._step("project", "Tables follow the log") as progress:
