@@ -20,6 +20,7 @@ import psutil
 from benchmarks import people
 from benchmarks.base import Must, Options, Report
 from benchmarks.contest import ROOT, Ground
+from eventstore.collector import collect_seldom
 from eventstore.workspace import Workspace
 from eventstore.writer import Writer
 from imports.base import Import
@@ -116,6 +117,7 @@ class Memory(Progress):
 
 def main() -> None:
     """See above."""
+    collect_seldom()
     folder, url, recipe, file = sys.argv[1:]
     memory, directory = Memory(), Path(folder)
     with (

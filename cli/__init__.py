@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from cli.verbs import Group, Verb, Verbs
+from eventstore.collector import collect_seldom
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -86,4 +87,5 @@ VERBS: dict[str, dict[str, Verb]] = {
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the verb named on the command line, and return the exit code."""
+    collect_seldom()
     return Verbs(VERBS, epilog=EXIT_CODES).run(arguments)

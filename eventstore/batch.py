@@ -9,7 +9,12 @@ from uuid import UUID, uuid5
 
 from domain.base import Event, Refusal, State, aggregate_of, fold
 from eventstore.envelope import NewEvent, event_id
-from eventstore.errors import IdempotencyKeyReused, OccurredInTheFuture, StaleVersion
+from eventstore.errors import (
+    EventStoreError,
+    IdempotencyKeyReused,
+    OccurredInTheFuture,
+    StaleVersion,
+)
 from eventstore.intent import Receipt
 from eventstore.replies import outcome_to_reply, reply_to_outcome
 from eventstore.reservations import Reservations
@@ -197,7 +202,10 @@ class Batch:
         outcome: Outcome
         try:
             outcome = self._decided(intent)
-        except Exception as error:  # noqa: BLE001 - a refusal or a bug: the answer to this one only
+        except (EventStoreError, Refusal) as error:
+            # With its traceback it would hold the whole batch, and the batch it.
+            outcome = error.with_traceback(None)
+        except Exception as error:  # noqa: BLE001 - a bug: the answer to this one only
             outcome = error
         if context.key is not None and isinstance(outcome, Receipt | Refusal):
             key = context.key

@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 import time
 from dataclasses import dataclass
+from functools import lru_cache
+from hashlib import sha1
 from typing import TYPE_CHECKING
-from uuid import UUID, uuid5
+from uuid import UUID, SafeUUID
 
 from eventsourcing.persistence import StoredEvent
 
@@ -14,6 +16,10 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from domain.base import Event
+
+
+BITS_V5 = 0x5 << 76 | 0b10 << 62
+MASK_V5 = ~(0xF << 76 | 0b11 << 62)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,9 +71,19 @@ class StoredEnvelope(StoredEvent):
     recorded_at: datetime | None = None
 
 
+def derived(namespace: UUID, name: str) -> UUID:
+    """`uuid.uuid5` in half the time: ids are what importing a row spends most on."""
+    digest = sha1(namespace.int.to_bytes(16, "big") + name.encode(), usedforsecurity=False).digest()
+    made = object.__new__(UUID)
+    object.__setattr__(made, "int", int.from_bytes(digest[:16], "big") & MASK_V5 | BITS_V5)
+    object.__setattr__(made, "is_safe", SafeUUID.unknown)
+    return made
+
+
+@lru_cache(2_000)
 def event_id(command_id: UUID, number: int) -> UUID:
     """The id of the event of this number, from 0, that a command appends."""
-    return uuid5(command_id, str(number))
+    return derived(command_id, str(number))
 
 
 def uuid7() -> UUID:

@@ -28,13 +28,16 @@ if TYPE_CHECKING:
 # A lookup per stream reads one index page each; GROUP BY would read every version: on a stream of
 # 10,000 events 0.05 ms instead of 3 ms.
 KNOWN = """
-    SELECT id, (SELECT max(originator_version) FROM log_events WHERE originator_id = id) AS version,
-        NULL::bytea AS hash, NULL::text AS key, NULL::bytea AS digest, NULL::jsonb AS reply
-    FROM unnest(%b::uuid[]) AS id
+    SELECT id, version, NULL::bytea AS hash, NULL::text AS key, NULL::bytea AS digest,
+        NULL::jsonb AS reply
+    FROM unnest(%b::uuid[]) AS id CROSS JOIN LATERAL (
+        SELECT max(originator_version) AS version FROM log_events WHERE originator_id = id
+    ) AS newest WHERE version IS NOT NULL
     UNION ALL
-    SELECT (SELECT stream_id FROM reservation WHERE hash = claimed AND freed_position IS NULL),
-        NULL, claimed, NULL, NULL, NULL
-    FROM unnest(%b::bytea[]) AS claimed
+    SELECT stream_id, NULL, claimed, NULL, NULL, NULL
+    FROM unnest(%b::bytea[]) AS claimed CROSS JOIN LATERAL (
+        SELECT stream_id FROM reservation WHERE hash = claimed AND freed_position IS NULL LIMIT 1
+    ) AS held
     UNION ALL
     SELECT NULL, NULL, scope, key, digest, reply
     FROM idempotency JOIN unnest(%b::bytea[], %b::text[]) AS asked(scope, key) USING (scope, key)
@@ -110,23 +113,23 @@ class Transaction:
         hashes: Sequence[bytes],
     ) -> Known:
         """What the log knows of streams, idempotency keys and reservations, in one trip."""
+        known = Known(dict.fromkeys(streams, 0), {}, {})
         self.cursor.execute(
             KNOWN,
             (
-                list(dict.fromkeys(streams)),
+                list(known.heads),
                 list(hashes),
                 [scope for scope, _ in keys],
                 [key for _, key in keys],
             ),
             prepare=True,
         )
-        known = Known({}, {}, {})
         for row in self.cursor.fetchall():
             if row["key"] is not None:
                 known.replies[bytes(row["hash"]), row["key"]] = bytes(row["digest"]), row["reply"]
             elif row["hash"] is None:
-                known.heads[row["id"]] = row["version"] or 0
-            elif row["id"] is not None:
+                known.heads[row["id"]] = row["version"]
+            else:
                 known.holders[bytes(row["hash"])] = row["id"]
         return known
 

@@ -13,12 +13,13 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from itertools import islice
 from typing import TYPE_CHECKING, TypeVar
-from uuid import UUID, uuid5
+from uuid import UUID
 
 from commands.base import handle
 from commands.custom_fields import DeclareCustomField
 from domain.custom_fields import custom_fields_id
 from domain.user import SYSTEM
+from eventstore.envelope import derived
 from eventstore.intent import Context
 from imports.change import Change, fixed_differences
 from imports.files import find, lookup_table
@@ -69,7 +70,7 @@ class Import:
         self.candidates = candidates or Candidates(None)
         self.progress = progress or Progress()
         self.summary = Summary(recipe.name)
-        self.namespace = uuid5(IMPORTS, recipe.name)
+        self.namespace = derived(IMPORTS, recipe.name)
         self.files = find(recipe, path)
         lookups = {
             name: lookup_table(recipe, lookup, self.files[lookup.file])
@@ -120,7 +121,7 @@ class Import:
                     personal=field.personal,
                     description=field.description,
                 )
-                id_ = uuid5(self.namespace, f"declare\x1f{command!r}")
+                id_ = derived(self.namespace, f"declare\x1f{command!r}")
                 context = Context(self.actor, id_, occurred_at=at, command_id=id_, once=True)
                 stream_id = custom_fields_id(aggregate)
                 handle(self.writer, command, stream_id, context).result()
@@ -161,7 +162,7 @@ class Import:
     def _done(self, chunk: Sequence[Row], past: Mapping[UUID, Past]) -> dict[UUID, int]:
         """Rows of which every command was obeyed before, with how many those are."""
         ids = {
-            row.id: [uuid5(id_, "0") for id_ in command_ids(row, past[row.id])]
+            row.id: [derived(id_, "0") for id_ in command_ids(row, past[row.id])]
             for row in chunk
             if row.id in past and past[row.id].versions[-1:] == (row.version,)
         }
@@ -235,8 +236,8 @@ class Import:
 def command_ids(row: Row, known: Past) -> list[UUID]:
     """The ids of the commands a row leads to in its version: of each, or of the one change."""
     if revision := known.revision(row.version):
-        return [uuid5(row.version, str(revision))]
-    return [uuid5(row.version, f"0.{one.number}") for one in row.asked if one.ask.new]
+        return [derived(row.version, str(revision))]
+    return [derived(row.version, f"0.{one.number}") for one in row.asked if one.ask.new]
 
 
 def chunks(items: Iterator[T], size: int) -> Iterator[list[T]]:

@@ -101,11 +101,11 @@ class Flight:
         self._commands -= len(answers)
         outcome = Outcome(row, known, [])
         for answer in answers:
-            try:
-                events = answer.future.result().events
-            except (Refusal, OccurredInTheFuture) as refusal:
-                outcome.reasons.append(f"{answer.verb}: {refusal}")
+            error = answer.future.exception()  # raised, it would hold on to all of this
+            if isinstance(error, Refusal | OccurredInTheFuture):
+                outcome.reasons.append(f"{answer.verb}: {error}")
                 continue
+            events = answer.future.result().events
             outcome.events += events
             outcome.commands += bool(events)
             outcome.skipped += not events

@@ -9,11 +9,11 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, get_type_hints
-from uuid import UUID, uuid5
 
 from pydantic import ValidationError
 
 from domain.values import NIL
+from eventstore.envelope import derived
 from imports.files import Line, Table
 from imports.source import columns_of, kind_of, settled
 from imports.spill import key_of
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
     from datetime import datetime
     from pathlib import Path
+    from uuid import UUID
 
     from commands.base import Command
     from imports.recipe import Ask, Condition, Recipe, Step
@@ -121,8 +122,8 @@ class Rows:
             if holds(ask.ask.when, line.cells)
         )
         stream_id = self.reading.id_of(self.step.record, key or "")
-        row_id = uuid5(self.reading.namespace, f"row of {self.step.name}\x1f{key}")
-        version = uuid5(row_id, _digest(custom, asked))
+        row_id = derived(self.reading.namespace, f"row of {self.step.name}\x1f{key}")
+        version = derived(row_id, _digest(custom, asked))
         if self.spill.set_default(key_of(row_id), key_of(version)) != key_of(version):
             reasons.append(f"{self.step.key} {key!r} stands in this file before, with other values")
         return Row(line, stream_id, row_id, version, asked, tuple(reasons))

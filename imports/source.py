@@ -10,15 +10,16 @@ from decimal import Decimal
 from functools import lru_cache
 from types import NoneType
 from typing import TYPE_CHECKING, Annotated, Any, Self, TypeVar, get_args, get_origin
-from uuid import UUID, uuid5
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Tag, model_validator
 
 from domain.values import Country, Slug
+from eventstore.envelope import derived
 from imports.values import Format, Kind, Unreadable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from uuid import UUID
 
 Cells = Mapping[str, str | None]
 """A row by column: trimmed, known misspellings corrected, and None where there is no value."""
@@ -155,7 +156,7 @@ class Reading:
 
     def id_of(self, kind: str, key: str) -> UUID:
         """The id of the record of a kind that has a business key."""
-        return uuid5(self.namespace, f"{kind}\x1f{key}")
+        return derived(self.namespace, f"{kind}\x1f{key}")
 
     def reader(self, source: AnySource, kind: Kind | None) -> Read:
         """The function that takes a value, as `kind`, from the cells of a row."""
