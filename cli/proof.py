@@ -25,16 +25,28 @@ if TYPE_CHECKING:
 app = typer.Typer()
 
 
-@app.command(epilog=examples("backstory rebuild", "backstory rebuild --data /var/lib/backstory"))
+@app.command(
+    epilog=examples(
+        "backstory rebuild",
+        "backstory rebuild --parts 8",
+        "backstory rebuild --data /var/lib/backstory",
+    )
+)
 def rebuild(
-    *, data: Data = DEFAULT_DATA, database_url: DatabaseUrl = None, json: AsJson = False
+    *,
+    parts: Annotated[
+        int, typer.Option(min=1, max=64, help="Cut the log by streams: a process for each part.")
+    ] = 1,
+    data: Data = DEFAULT_DATA,
+    database_url: DatabaseUrl = None,
+    json: AsJson = False,
 ) -> None:
     """Make the tables anew from the log, beside the old ones, and put them in their place."""
     with (
         session(data, database_url, "rebuild", show.say) as opened,
         shown("Rebuilding", opened.workspace.log) as progress,
     ):
-        done = rebuilt(opened, progress)
+        done = rebuilt(opened, progress, parts=parts)
     if json:
         show.as_json(done)
         return

@@ -6,6 +6,7 @@ import io
 import time
 from contextlib import closing, contextmanager
 from dataclasses import asdict, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
 import duckdb
@@ -15,7 +16,8 @@ import polars as pl
 from cli.session import SessionError
 from readmodels.base import QueryTimeout
 from readmodels.guard import NotAllowed
-from replay.rebuild import Rebuilt, build, open_renewed, rebuild, rolled_back, take
+from replay.partitions import build_in_parts
+from replay.rebuild import Build, Rebuilt, build, open_renewed, rebuild, rolled_back, take
 from replay.tables import Here, Kept, Progress, Standing, catch_up, unseen
 
 if TYPE_CHECKING:
@@ -148,12 +150,13 @@ def tables(
         yield Mine(mine.database)
 
 
-def rebuilt(session: Session, progress: Progress = unseen) -> Rebuilt:
+def rebuilt(session: Session, progress: Progress = unseen, *, parts: int = 1) -> Rebuilt:
     """Rebuild the tables; a server that has them answers from the old ones meanwhile."""
+    make: Build = partial(build_in_parts, parts=parts) if parts > 1 else build
     if session.live is None:
-        return rebuild(session.workspace, progress)
+        return rebuild(session.workspace, progress, make)
     began = time.monotonic()
-    done = _turned(session, build(session.workspace, progress))
+    done = _turned(session, make(session.workspace, progress))
     return replace(done, seconds=round(time.monotonic() - began, 3))
 
 

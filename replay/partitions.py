@@ -64,7 +64,7 @@ def build_part(part: Part) -> int:
     with (
         Workspace.open(part.directory, part.database_url, part.workspace) as workspace,
         closing(open_tables(workspace, part.folder)) as tables,
-        tables.database.single_threaded(),
+        tables.database.filling(),
     ):
         read = partial(workspace.log.read_arrow, part=(part.number, part.of))
         for _ in catch_up(tables, read, part.until):
@@ -73,7 +73,7 @@ def build_part(part: Part) -> int:
 
 
 def build_in_parts(
-    workspace: Workspace, parts: int, run: Run = in_processes, progress: Progress = unseen
+    workspace: Workspace, progress: Progress = unseen, *, parts: int, run: Run = in_processes
 ) -> Path:
     """What `build` makes, from so many parts: a generation that does not count yet."""
     until = workspace.log.last_position()

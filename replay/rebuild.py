@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import time
+from collections.abc import Callable
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -33,6 +34,10 @@ if TYPE_CHECKING:
 
 FOLLOWER_SECONDS_MAX = 60.0
 LOOKS, PAUSE_SECONDS = 3, 0.2
+
+
+Build = Callable[["Workspace", "Progress"], "Path"]
+"""Makes a generation that does not count yet."""
 
 
 class OtherDeclarations(ReplayError):
@@ -92,10 +97,10 @@ def open_renewed(workspace: Workspace, progress: Progress = unseen) -> Tables:
     return open_tables(workspace)
 
 
-def rebuild(workspace: Workspace, progress: Progress = unseen) -> Rebuilt:
+def rebuild(workspace: Workspace, progress: Progress = unseen, built: Build = build) -> Rebuilt:
     """Rebuild the tables of a workspace that no other process has open."""
     began = time.monotonic()
-    generation = build(workspace, progress)
+    generation = built(workspace, progress)
     rebuilt = take(workspace, generation)
     remove_others(generation)
     return replace(rebuilt, seconds=round(time.monotonic() - began, 3))

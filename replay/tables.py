@@ -136,7 +136,7 @@ def open_tables(
 
 def catch_up(tables: Tables, log: Log, until: int, progress: Progress = unseen) -> None:
     """Follow the log up to a position."""
-    with tables.database.single_threaded():
+    with tables.database.filling():
         for taken in follow(tables, log.read_arrow, until):
             progress(taken.position)
 

@@ -86,7 +86,7 @@ def test_parts_put_together_are_the_whole(
     workspace: Workspace, expected: dict[str, str], parts: int
 ):
     told: list[int] = []
-    generation = build_in_parts(workspace, parts, progress=told.append)
+    generation = build_in_parts(workspace, told.append, parts=parts)
     assert digests(workspace, generation) == expected
     assert told == sorted(told)
     assert told[-1] == workspace.log.last_position()
@@ -107,5 +107,5 @@ def test_a_part_that_fails_leaves_nothing(workspace: Workspace):
 
     before = set(folder_of(workspace.directory).iterdir())
     with pytest.raises(ConnectionError):
-        build_in_parts(workspace, 2, failing)
+        build_in_parts(workspace, parts=2, run=failing)
     assert set(folder_of(workspace.directory).iterdir()) == before
