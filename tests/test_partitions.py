@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from contextlib import closing
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -13,6 +14,7 @@ from cli.demo.history import history, tell
 from eventstore.workspace import Workspace
 from eventstore.writer import Writer
 from projections.catch_up import catch_up
+from replay.cluster import RayMissing, on_ray
 from replay.partitions import build_in_parts
 from replay.rebuild import build
 from replay.tables import folder_of, new_generation, open_tables
@@ -109,3 +111,15 @@ def test_a_part_that_fails_leaves_nothing(workspace: Workspace):
     with pytest.raises(ConnectionError):
         build_in_parts(workspace, parts=2, run=failing)
     assert set(folder_of(workspace.directory).iterdir()) == before
+
+
+@pytest.mark.filterwarnings("ignore")  # Ray warns of what it is about to change
+def test_parts_built_on_a_cluster_are_the_same(workspace: Workspace, expected: dict[str, str]):
+    generation = build_in_parts(workspace, parts=2, run=on_ray())
+    assert digests(workspace, generation) == expected
+
+
+def test_a_cluster_needs_the_extra(workspace: Workspace, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setitem(sys.modules, "ray", None)
+    with pytest.raises(RayMissing, match=r"backstory\[cluster\]"):
+        build_in_parts(workspace, parts=2, run=on_ray())
