@@ -13,9 +13,6 @@ from eventstore.workspace import Workspace
 from learning import LEARNERS
 from learning.follower import follow
 
-NICE = 10
-"""Learners have what others leave: somebody waits for an answer, nobody for a score."""
-
 
 def main() -> None:
     """Follow the log until told to stop."""
@@ -26,7 +23,6 @@ def main() -> None:
     parser.add_argument("--workspace", default="default", help="its name")
     given = parser.parse_args()
     configure()
-    os.nice(NICE)
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
