@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from eventstore.envelope import uuid7
 
@@ -56,8 +56,7 @@ class Context:
     key: IdempotencyKey | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Looks:
+class Looks(NamedTuple):
     """What a decision will look at beside its own stream, as far as it can be told beforehand.
 
     It is looked up for the whole batch in one trip; what was not told costs a trip each.
@@ -89,8 +88,7 @@ Outcome = Receipt | Exception
 NOTHING = Looks()
 
 
-@dataclass(frozen=True, slots=True)
-class Intent:
+class Intent(NamedTuple):
     """A decision waiting for its turn."""
 
     stream_id: UUID

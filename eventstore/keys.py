@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 PREFIX = "enc1:"
 NONCE_BYTES = 12
 KEY_BYTES = 32
-CACHED_KEYS_MAX = 200_000
+CACHED_KEYS_MAX = 100_000
 CIPHERS_MAX = 2_000
 """A cipher takes 2.5 kB and 3 µs to make, a key 0.2 kB: few ciphers are kept, of many keys."""
 

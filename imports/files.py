@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import csv
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING, NamedTuple, TextIO
 
 from imports.recipe import RecipeInvalid
 
@@ -16,8 +15,7 @@ if TYPE_CHECKING:
     from imports.source import Cells
 
 
-@dataclass(frozen=True, slots=True)
-class Line:
+class Line(NamedTuple):
     """One row of a file."""
 
     number: int

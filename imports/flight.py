@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections import deque
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from domain.base import Refusal
 from eventstore.errors import OccurredInTheFuture, Overloaded
@@ -26,8 +26,7 @@ IN_FLIGHT_MAX = 2_000
 FULL_SECONDS = 0.01
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(NamedTuple):
     """What a command of a row came to; later, when `future` is done."""
 
     verb: str

@@ -7,8 +7,7 @@ that was imported before is found again, and a change in it is noticed.
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, get_type_hints
+from typing import TYPE_CHECKING, Any, NamedTuple, get_type_hints
 
 from pydantic import ValidationError
 
@@ -31,8 +30,7 @@ if TYPE_CHECKING:
     from imports.spill import Spill
 
 
-@dataclass(frozen=True, slots=True)
-class Asked:
+class Asked(NamedTuple):
     """A command as a row asks it, not yet validated."""
 
     ask: Ask
@@ -54,8 +52,7 @@ class Asked:
             raise Unreadable("; ".join(map(_told, error.errors()))) from None
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
+class Row(NamedTuple):
     """A row, and the commands it leads to; or the reasons why it leads to none."""
 
     line: Line
