@@ -60,6 +60,10 @@ def _the_same(lines: Lines, *_: Any) -> Lines:
     return lines
 
 
+PROCESSORS: list[structlog.typing.Processor] = []
+"""One list for good: a logger keeps the one it was first used with."""
+
+
 def configure() -> None:
     """Lines for people on a terminal, JSON for programs elsewhere."""
     renderer: structlog.typing.Processor
@@ -72,14 +76,15 @@ def configure() -> None:
     else:
         renderer = structlog.processors.JSONRenderer(serializer=orjson.dumps)
         factory = partial(_the_same, Lines(cast("BinaryIO", stderr.buffer)))
+    PROCESSORS[:] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.processors.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        structlog.processors.format_exc_info,
+        renderer,
+    ]
     structlog.configure(
-        processors=[
-            structlog.contextvars.merge_contextvars,
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True),
-            structlog.processors.format_exc_info,
-            renderer,
-        ],
+        processors=PROCESSORS,
         logger_factory=factory,
         cache_logger_on_first_use=True,
     )

@@ -6,7 +6,10 @@ import asyncio
 import io
 import threading
 
-from eventstore.logs import TOGETHER_SECONDS, Lines
+import structlog
+from structlog.testing import capture_logs
+
+from eventstore.logs import TOGETHER_SECONDS, Lines, configure
 
 
 class Written(io.BytesIO):
@@ -67,3 +70,17 @@ def test_lines_of_threads_and_loops_are_whole_and_none_is_lost():
     assert len(said) == 2000
     for who in ("loop", "thread-0", "thread-1", "thread-2"):
         assert [line for line in said if line.startswith(who)] == [f"{who} {n}" for n in range(500)]
+
+
+def test_a_process_may_be_configured_again():
+    before = structlog.get_config()
+    said = structlog.get_logger()
+    try:
+        configure()
+        said.info("first")
+        configure()
+        with capture_logs() as lines:
+            said.info("second")
+    finally:
+        structlog.configure(**before)
+    assert [line["event"] for line in lines] == ["second"]
