@@ -21,8 +21,7 @@ from pydantic import AwareDatetime, BaseModel
 
 from api.catalog import told
 from api.problems import NotFound, Problem
-from readmodels.base import QueryTimeout
-from readmodels.guard import NotAllowed
+from readmodels.question import Unanswerable
 from replay.rebuild import FOLLOWER_SECONDS_MAX, turn
 from replay.tables import DECLARED, Here, folder_of
 
@@ -83,7 +82,7 @@ async def sql(request: Request, asked: Sql) -> Response:
 
     try:
         return arrow(await to_thread.run_sync(ask))
-    except (duckdb.Error, NotAllowed, QueryTimeout) as error:
+    except (duckdb.Error, Unanswerable) as error:
         raise SqlRefused(reason=str(error)) from None
 
 

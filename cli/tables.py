@@ -14,8 +14,7 @@ import httpx
 import polars as pl
 
 from cli.session import SessionError
-from readmodels.base import QueryTimeout
-from readmodels.guard import NotAllowed
+from readmodels.question import Unanswerable
 from replay.partitions import build_in_parts
 from replay.rebuild import Build, Rebuilt, build, open_renewed, rebuild, rolled_back, take
 from replay.tables import Here, Kept, Progress, Standing, catch_up, unseen
@@ -63,7 +62,7 @@ class Mine(Here):
                 personal=self.database.has_personal,
                 seconds=SECONDS_MAX,
             )
-        except (duckdb.Error, NotAllowed, QueryTimeout) as error:
+        except (duckdb.Error, Unanswerable) as error:
             raise Refused(str(error)) from None
 
     def catalog(self, name: str) -> dict[str, Any]:

@@ -99,7 +99,7 @@ class Tables:
             self._projections.append(PersonalProjection(store, sealed, only, opener))
         self.database.refresh()
         self._threads = ThreadPoolExecutor(len(self._projections) + 2, "tables")
-        self.position = self.taken
+        self.position = self.database.position = self.taken
 
     def _outdated(self) -> frozenset[str]:
         """The tables whose rows would be others today, and those that are not there yet."""
@@ -160,12 +160,13 @@ class Tables:
 
     def settle(self, *, fully: bool = False) -> None:
         """Commit what waits: rows and bookmark, in each file in one transaction."""
-        with self._turn:
+        with self._turn, self.database.moving:
             self._each(lambda projection: projection.settle(fully=fully))
+            self.position = self.database.position = self.taken
+        with self._turn:
             if self._declared:
                 self.database.refresh()
                 self._declared = False
-            self.position = self.taken
 
     def _each(self, do: Callable[[Projection], None]) -> None:
         """Both files at once: DuckDB and Polars work outside the lock of the interpreter."""

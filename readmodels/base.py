@@ -4,22 +4,23 @@ from __future__ import annotations
 
 import hashlib
 import threading
-from collections.abc import Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import duckdb
 
-from readmodels.answer import frame
+from readmodels.answer import Answer, answer, frame
 from readmodels.digest import digest
 from readmodels.guard import check
 from readmodels.macros import known
+from readmodels.question import SECONDS_MAX, Deadline, Parameters, Question
 from readmodels.schema import Table, quoted, text
 from readmodels.views import MOMENT_OF, POSITION_AT, CustomField, View, view_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
     import polars as pl
@@ -33,15 +34,6 @@ STORAGE = "v1.5.0"
 
 FILLING_MEMORY = "1GB"
 """What DuckDB takes at most while tables are filled; what is more goes to a file beside them."""
-
-SECONDS_MAX = 30.0
-"""How long a statement of a reader may take."""
-
-Parameters = Mapping[str, Any] | Sequence[Any] | None
-
-
-class QueryTimeout(Exception):
-    """The statement took longer than it may."""
 
 
 class PersonalNotHere(Exception):
@@ -59,6 +51,10 @@ class Database:
         path.parent.mkdir(parents=True, exist_ok=True)
         self.catalog = path.stem
         self.has_personal = personal is not None
+        self.position = 0
+        """How far the log has been followed, as told by who does."""
+        self.moving = threading.Lock()
+        """Held while the files move on, one after the other."""
         self._guard = threading.Lock()
         self._tables: dict[str, list[Table]] = {}
         self._root = duckdb.connect(
@@ -135,9 +131,41 @@ class Database:
         with self._asking(personal=personal) as connection:
             return frame(connection.execute(sql, parameters))
 
+    @contextmanager
+    def asked(
+        self, question: Question, *, personal: bool = False, seconds: float = SECONDS_MAX
+    ) -> Iterator[Answer]:
+        """The answer to a question of anybody's, as it comes: all of it from one snapshot.
+
+        Raises duckdb.Error, NotAllowed, QueryTimeout, Unpresentable; also while rows are fetched.
+        """
+        catalogs = [self.catalog, PERSONAL] if personal else [self.catalog]
+        with self._asking(personal=personal) as connection:
+            deadline = Deadline(connection, seconds)
+            position = self._begin(connection, catalogs)
+            known_at = question.known_at
+            if isinstance(known_at, datetime):
+                [(known_at,)] = connection.execute("SELECT position_at(?)", [known_at]).fetchall()
+            connection.execute("SET VARIABLE as_of = $1::TIMESTAMPTZ", [question.as_of])
+            connection.execute("SET VARIABLE known_at = $1::BIGINT", [known_at])
+            with deadline:
+                check(connection, question.sql, question.parameters, catalogs)
+                connection.execute(question.sql, question.parameters)
+                found = answer(connection, position)
+            yield replace(found, batches=deadline.each(found.batches))
+
+    def _begin(self, connection: DuckDBPyConnection, catalogs: Sequence[str]) -> int:
+        """Begin a transaction that sees all files at one position, and tell which."""
+        with self.moving:
+            connection.begin()
+            for catalog in catalogs:
+                connection.execute(f"SELECT count(*) FROM {quoted(catalog)}.stored.bookmark")
+            return self.position
+
     def sql_as_of(
         self,
         sql: str,
+        parameters: Parameters = None,
         *,
         as_of: datetime | None = None,
         known_at: int | datetime | None = None,
@@ -148,14 +176,9 @@ class Database:
 
         With a time, or a position, every table and report named in it is that of the moment.
         """
-        catalogs = [self.catalog, PERSONAL] if personal else [self.catalog]
-        with self._asking(personal=personal) as connection:
-            if isinstance(known_at, datetime):
-                [(known_at,)] = connection.execute("SELECT position_at(?)", [known_at]).fetchall()
-            connection.execute("SET VARIABLE as_of = $1::TIMESTAMPTZ", [as_of])
-            connection.execute("SET VARIABLE known_at = $1::BIGINT", [known_at])
-            check(connection, sql, catalogs)
-            return _within(connection, sql, seconds)
+        question = Question(sql, parameters, as_of, known_at)
+        with self.asked(question, personal=personal, seconds=seconds) as answered:
+            return answered.frame()
 
     @contextmanager
     def _asking(self, *, personal: bool) -> Iterator[DuckDBPyConnection]:
@@ -226,15 +249,3 @@ def _make(connection: DuckDBPyConnection, made: str, wanted: Mapping[str, str]) 
         connection.execute(f"DELETE FROM {made} WHERE name IN (SELECT unnest(?))", told[:1])
         connection.execute(f"INSERT INTO {made} SELECT unnest(?), unnest(?)", told)
     connection.commit()
-
-
-def _within(connection: DuckDBPyConnection, sql: str, seconds: float) -> pl.DataFrame:
-    """The answer, if it comes in time."""
-    alarm = threading.Timer(seconds, connection.interrupt)
-    alarm.start()
-    try:
-        return frame(connection.execute(sql))
-    except duckdb.InterruptException:
-        raise QueryTimeout(f"no answer within {seconds:g} seconds") from None
-    finally:
-        alarm.cancel()

@@ -8,10 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 import duckdb
 
+from readmodels.question import Unanswerable
+
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
 
     from duckdb import DuckDBPyConnection
+
+    from readmodels.question import Parameters
 
 LEAVES = frozenset(
     "DUMMY_SCAN EXPRESSION_GET CHUNK_GET COLUMN_DATA_SCAN EMPTY_RESULT CTE_SCAN DELIM_GET UNNEST "
@@ -22,11 +26,13 @@ LEAVES = frozenset(
 """Where rows may come from beside tables; none of these tells of values in tables."""
 
 
-class NotAllowed(Exception):
+class NotAllowed(Unanswerable):
     """The statement does more than look at tables its reader may see."""
 
 
-def check(connection: DuckDBPyConnection, sql: str, catalogs: Collection[str]) -> None:
+def check(
+    connection: DuckDBPyConnection, sql: str, parameters: Parameters, catalogs: Collection[str]
+) -> None:
     """Refuse what is not one SELECT over tables of these catalogs.
 
     Not the text is judged but the plan, where views, macros and functions that take SQL or names
@@ -37,7 +43,7 @@ def check(connection: DuckDBPyConnection, sql: str, catalogs: Collection[str]) -
     if len(statements) != 1 or statements[0].type != duckdb.StatementType.SELECT:
         raise NotAllowed("one SELECT statement, and nothing else")
     connection.execute("SET explain_output = 'all'")
-    plans = dict(connection.execute(f"EXPLAIN (FORMAT json) {sql}").fetchall())
+    plans = dict(connection.execute(f"EXPLAIN (FORMAT json) {sql}", parameters).fetchall())
     for leaf in _leaves(json.loads(plans["logical_plan"])):
         if leaf["name"].strip() == "SEQ_SCAN":
             table = leaf["extra_info"]["Table"]

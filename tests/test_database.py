@@ -8,8 +8,9 @@ import duckdb
 import pytest
 
 from projections.tables import Tables
-from readmodels.base import Database, PersonalNotHere, QueryTimeout
+from readmodels.base import Database, PersonalNotHere
 from readmodels.guard import NotAllowed
+from readmodels.question import QueryTimeout
 from tests.random_log import arrow, dice, random_log, unseal
 
 if TYPE_CHECKING:
