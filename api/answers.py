@@ -28,9 +28,15 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from api.node import Node
+    from projections.follower import Follower
 
 WAIT_SECONDS = 2.0
 LIMIT_MAX = 1000
+POSITION = "X-Position"
+"""The header that tells what position an answer speaks of."""
+
+NEXT = "X-Next"
+"""The header that tells the cursor of the next page."""
 
 
 def _readable(read: Callable[[str], object]) -> AfterValidator:
@@ -45,22 +51,29 @@ def _readable(read: Callable[[str], object]) -> AfterValidator:
 
 
 Position = Annotated[int, Query(ge=0, le=INTEGER_MAX)]
+CursorText = Annotated[str | None, Query(max_length=2000, description="`next` of the page before.")]
 Time = Annotated[str, Query(max_length=40), _readable(moment)]
 Known = Annotated[str, Query(max_length=40), _readable(known)]
 
 
 @dataclass(frozen=True, slots=True)
-class When:
-    """The moment a query is about, and how much of the answer is wanted."""
+class About:
+    """The moment a query is about, and where the tables have to be."""
 
     as_of: datetime | None
     known_at: int | datetime | None
     min_position: int
+
+
+@dataclass(frozen=True, slots=True)
+class When(About):
+    """The moment a query is about, and how much of the answer is wanted."""
+
     limit: int
     cursor: str | None
 
 
-async def when(
+async def about(
     *,
     request: Request,
     as_of: Annotated[
@@ -74,21 +87,26 @@ async def when(
     min_position: Annotated[
         Position, Query(description="Wait until the tables have come this far: 2 s, then 503.")
     ] = 0,
-    limit: Annotated[int, Query(ge=1, le=LIMIT_MAX)] = 100,
-    cursor: Annotated[
-        str | None, Query(max_length=2000, description="`next` of the page before.")
-    ] = None,
-) -> When:
-    """The parameters every query takes."""
-    only_known_parameters(request)
+) -> About:
+    """The parameters of every question."""
     zone = request.app.state.node.zone
-    return When(
+    return About(
         moment(as_of, zone) if as_of else None,
         known(known_at, zone) if known_at else None,
         min_position,
-        limit,
-        cursor,
     )
+
+
+async def when(
+    *,
+    request: Request,
+    about: Annotated[About, Depends(about)],
+    limit: Annotated[int, Query(ge=1, le=LIMIT_MAX)] = 100,
+    cursor: CursorText = None,
+) -> When:
+    """The parameters every query takes."""
+    only_known_parameters(request)
+    return When(about.as_of, about.known_at, about.min_position, limit, cursor)
 
 
 def answer(router: APIRouter, path: str, query: asking.Query) -> None:
@@ -139,11 +157,11 @@ async def answered(
     node: Node = request.app.state.node
     about = question(request.url.path, request.query_params.multi_items())
     after: tuple[Any, ...] = ()
-    await reached(node, asked.min_position)
+    await reached(node.follower, asked.min_position)
     if asked.cursor:
         begun = opened(node.keys, about, asked.cursor, len(query.order) or 1)
         position, after = begun.position, begun.last
-        await reached(node, position)
+        await reached(node.follower, position)
     else:
         position = await position_of(request, asked.known_at)
 
@@ -173,9 +191,9 @@ async def position_of(request: Request, known_at: int | datetime | None) -> int:
         return position if known_at is None else known_at
     head = await to_thread.run_sync(node.workspace.log.last_position)
     if isinstance(known_at, int):
-        await reached(node, min(known_at, head))
+        await reached(node.follower, min(known_at, head))
         return min(known_at, head)
-    await reached(node, head)
+    await reached(node.follower, head)
 
     def ask() -> int:
         with node.asking() as database:
@@ -184,15 +202,15 @@ async def position_of(request: Request, known_at: int | datetime | None) -> int:
     return await to_thread.run_sync(ask, limiter=request.app.state.readers)
 
 
-async def reached(node: Node, position: int) -> None:
+async def reached(follower: Follower, position: int, seconds: float | None = None) -> None:
     """Wait for the tables, but not for long."""
-    if node.follower.position >= position:
+    if follower.position >= position:
         return
-    future = asyncio.wrap_future(node.follower.reached(position))
-    done, _ = await asyncio.wait([future], timeout=WAIT_SECONDS)
+    future = asyncio.wrap_future(follower.reached(position))
+    done, _ = await asyncio.wait([future], timeout=WAIT_SECONDS if seconds is None else seconds)
     if not done:
         future.cancel()
-        raise PositionNotReached(position=node.follower.position, min_position=position)
+        raise PositionNotReached(position=follower.position, min_position=position)
     future.result()
 
 

@@ -32,17 +32,20 @@ from api import (
     local,
     pipeline,
     score,
+    sql,
+    tables,
     ticket,
     user,
 )
 from api.base import Doors
 from api.node import Node
 from api.problems import PROBLEM_SCHEMA, answer_with_problems
+from api.questions import Turns
 from api.shortcut import Shortcut
 
 MENU = (
     lead, customer, contact, pipeline, deal, activity, ticket, campaign, user, score, learner,
-    custom_fields, clock, bulk, events, catalog, health, local,
+    custom_fields, clock, bulk, sql, tables, events, catalog, health, local,
 )  # fmt: skip
 
 READERS_MAX = 4
@@ -74,6 +77,7 @@ def create_app(node: Node) -> FastAPI:
     )
     app.state.node = node
     app.state.readers = CapacityLimiter(READERS_MAX)
+    app.state.turns = Turns()
     app.state.examiners = CapacityLimiter(health.EXAMINED_AT_ONCE_MAX)
     answer_with_problems(app)
     for router in routers:

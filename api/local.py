@@ -8,20 +8,24 @@ from __future__ import annotations
 
 import ipaddress
 import secrets
+from contextlib import nullcontext
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
-import duckdb
 import orjson
 import polars as pl
 from anyio import to_thread
 from fastapi import APIRouter, Depends, Request, Response
 from pydantic import AwareDatetime, BaseModel
 
+from api.answers import POSITION
+from api.asking import Asked
 from api.catalog import told
 from api.problems import NotFound, Problem
-from readmodels.question import Unanswerable
+from api.questions import Relayed
+from domain.values import INTEGER_MAX
+from readmodels.formats import Format
 from replay.rebuild import FOLLOWER_SECONDS_MAX, turn
 from replay.tables import DECLARED, Here, folder_of
 
@@ -29,12 +33,7 @@ if TYPE_CHECKING:
     from api.node import Node
 
 ARROW = "application/vnd.apache.arrow.stream"
-POSITION = "X-Position"
 SQL_SECONDS_MAX = 600.0
-
-
-class SqlRefused(Problem, status=422):
-    """{reason}"""  # noqa: D415 - the message is the database's own
 
 
 class NotLocal(Problem, status=403):
@@ -68,22 +67,18 @@ class Sql(BaseModel):
 async def sql(request: Request, asked: Sql) -> Response:
     """The answer to anybody's SELECT, in Arrow."""
     node: Node = request.app.state.node
-
-    def ask() -> pl.DataFrame:
-        node.follower.wait_for(asked.min_position, FOLLOWER_SECONDS_MAX)
-        with node.asking() as database:
-            return database.sql_as_of(
-                asked.sql,
-                as_of=asked.as_of,
-                known_at=asked.known_at,
-                personal=True,
-                seconds=SQL_SECONDS_MAX,
-            )
-
-    try:
-        return arrow(await to_thread.run_sync(ask))
-    except (duckdb.Error, Unanswerable) as error:
-        raise SqlRefused(reason=str(error)) from None
+    question = Asked(
+        sql=asked.sql,
+        as_of=asked.as_of,
+        known_at=asked.known_at,
+        min_position=asked.min_position,
+        wait_seconds=FOLLOWER_SECONDS_MAX,
+        personal=True,
+        format=Format.arrow,
+        rows_max=INTEGER_MAX,
+        seconds=SQL_SECONDS_MAX,
+    )
+    return Relayed(node.questions, question, nullcontext(), request.url)
 
 
 @router.get("/catalog")

@@ -12,6 +12,7 @@ import structlog
 
 from api.auth import ApiKeys
 from api.events import Pulse
+from api.questions import Questions
 from eventstore.workspace import Workspace
 from eventstore.writer import Writer
 from projections.follower import Follower
@@ -49,6 +50,7 @@ class Node:
         self.api_keys = ApiKeys(workspace)
         self.writer = Writer(workspace.log)
         self.pulse = Pulse(workspace.log)
+        self.questions = Questions(workspace)
         self.tables = open_tables(workspace, kept=True)
         self.follower = self._following(self.tables)
         self._asking: Counter[int] = Counter()
@@ -129,6 +131,7 @@ class Node:
         self._closed = True
         if self._renewal.is_alive():
             self._renewal.join()
+        self.questions.close()
         self.pulse.close()
         self.writer.close()
         self.follower.stop()

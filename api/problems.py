@@ -7,6 +7,14 @@ Problem
 ├── NotFound             there is no such record                           404
 ├── BodyTooLarge         the body is over the limit                        413
 ├── BodyUnstorable       JSON that no log could keep                       422
+├── SqlRefused           no SELECT, or one that may not be, or not bound    422
+├── SqlTooLong           a question that takes too long                    422
+├── SqlTooLarge          a question that needs too much memory             422
+├── ParameterInvalid     a column or comparison that there is not          422
+├── PersonalNotShown     the API key may not see this table                403
+├── FormatUnknown        no format that could be written                   406
+├── TooManyQuestions     one caller asks too many at once                  429
+├── ReadNodeAway         the process that answers questions starts         503
 ├── CursorInvalid        a cursor of another query, or not one of ours     422
 └── PositionNotReached   the tables are not there yet                      503
 Refusal                  the business says no                              409
@@ -42,7 +50,8 @@ from projections.follower import FollowerStopped
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from fastapi import FastAPI, Request
+    from fastapi import Request
+    from starlette.applications import Starlette
 
 MEDIA_TYPE = "application/problem+json"
 RETRY_SECONDS = 1
@@ -99,6 +108,38 @@ class CursorInvalid(Problem, status=422):
     """The cursor does not belong to this query; start again without one."""
 
 
+class SqlRefused(Problem, status=422):
+    """{reason}"""  # noqa: D415 - the message is the database's own
+
+
+class SqlTooLong(Problem, status=422):
+    """There was no answer within {seconds:g} seconds: ask for less, or in smaller steps."""
+
+
+class SqlTooLarge(Problem, status=422):
+    """The question needs more memory than questions may use: ask for less, or in smaller steps."""
+
+
+class ParameterInvalid(Problem, status=422):
+    """The parameter {parameter} is not possible here: {reason}."""
+
+
+class PersonalNotShown(Problem, status=403):
+    """The API key may not see personal columns."""
+
+
+class FormatUnknown(Problem, status=406):
+    """The answer can be had as {formats}; `Accept` names none of them."""
+
+
+class TooManyQuestions(Problem, status=429, headers={"Retry-After": str(RETRY_SECONDS)}):
+    """{waiting} questions of yours wait for an answer already."""
+
+
+class ReadNodeAway(Problem, status=503, headers={"Retry-After": str(RETRY_SECONDS)}):
+    """The process that answers questions is being started; ask again, or less if you ended it."""
+
+
 class PositionNotReached(Problem, status=503, headers={"Retry-After": str(RETRY_SECONDS)}):
     """The tables are at position {position}, not yet at {min_position}."""
 
@@ -117,7 +158,7 @@ STATUS: dict[type[Exception], int] = {
 """What the errors of the layers below are called in HTTP."""
 
 
-def answer_with_problems(app: FastAPI) -> None:
+def answer_with_problems(app: Starlette) -> None:
     """Have every error of `app` told as a problem."""
     for error in (HTTPException, RequestValidationError, EventStoreError, *STATUS):
         app.add_exception_handler(error, told)

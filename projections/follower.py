@@ -54,10 +54,13 @@ class Follower:
         tables: Tables,
         read_arrow: ReadArrow,
         wait: Callable[[int, float], bool],
+        *,
+        rest_seconds: float | None = None,
     ) -> None:
         self.tables = tables
         self.error: Exception | None = None
         self._read, self._wait = read_arrow, wait
+        self._rest_seconds = rest_seconds
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="follower", daemon=True)
         self._guard = threading.Lock()
@@ -151,6 +154,8 @@ class Follower:
                 self._checkpointed, self._quiet_since = False, time.monotonic()
                 self._tell()
         rest = min(REST_SECONDS_MAX, (events / REST_EVENTS) ** 2)
+        if self._rest_seconds is not None:
+            rest = self._rest_seconds
         self._rested_at = time.monotonic() + rest
 
     def _next(self, after: int, limit: int) -> pa.Table:

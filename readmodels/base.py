@@ -124,6 +124,13 @@ class Database:
         )
         return [CustomField(*row) for row in rows.fetchall()]
 
+    def limit(self, *, memory_bytes: int, disk_bytes: int, threads: int) -> None:
+        """What all questions together may use."""
+        with self.connection() as connection:
+            connection.execute(f"SET GLOBAL memory_limit = '{memory_bytes}B'")
+            connection.execute(f"SET GLOBAL max_temp_directory_size = '{disk_bytes}B'")
+            connection.execute(f"SET GLOBAL threads = {threads}")
+
     def query(
         self, sql: str, parameters: Parameters = None, *, personal: bool = False
     ) -> pl.DataFrame:
@@ -133,21 +140,21 @@ class Database:
 
     @contextmanager
     def asked(
-        self, question: Question, *, personal: bool = False, seconds: float = SECONDS_MAX
+        self, question: Question, deadline: Deadline, *, personal: bool = False
     ) -> Iterator[Answer]:
         """The answer to a question of anybody's, as it comes: all of it from one snapshot.
 
         Raises duckdb.Error, NotAllowed, QueryTimeout, Unpresentable; also while rows are fetched.
         """
         catalogs = [self.catalog, PERSONAL] if personal else [self.catalog]
-        with self._asking(personal=personal) as connection:
-            deadline = Deadline(connection, seconds)
+        with self._asking(personal=personal) as connection, deadline.over(connection):
             position = self._begin(connection, catalogs)
             known_at = question.known_at
             if isinstance(known_at, datetime):
                 [(known_at,)] = connection.execute("SELECT position_at(?)", [known_at]).fetchall()
             connection.execute("SET VARIABLE as_of = $1::TIMESTAMPTZ", [question.as_of])
             connection.execute("SET VARIABLE known_at = $1::BIGINT", [known_at])
+            position = position if known_at is None else min(position, known_at)
             with deadline:
                 check(connection, question.sql, question.parameters, catalogs)
                 connection.execute(question.sql, question.parameters)
@@ -177,7 +184,7 @@ class Database:
         With a time, or a position, every table and report named in it is that of the moment.
         """
         question = Question(sql, parameters, as_of, known_at)
-        with self.asked(question, personal=personal, seconds=seconds) as answered:
+        with self.asked(question, Deadline(seconds), personal=personal) as answered:
             return answered.frame()
 
     @contextmanager

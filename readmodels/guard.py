@@ -43,7 +43,13 @@ def check(
     if len(statements) != 1 or statements[0].type != duckdb.StatementType.SELECT:
         raise NotAllowed("one SELECT statement, and nothing else")
     connection.execute("SET explain_output = 'all'")
-    plans = dict(connection.execute(f"EXPLAIN (FORMAT json) {sql}", parameters).fetchall())
+    try:
+        plans = dict(connection.execute(f"EXPLAIN (FORMAT json)\n{sql}", parameters).fetchall())
+    except duckdb.Error as error:
+        own = re.sub(
+            r"^LINE (\d+)", lambda line: f"LINE {int(line[1]) - 1}", str(error), flags=re.MULTILINE
+        )
+        raise type(error)(own) from None
     for leaf in _leaves(json.loads(plans["logical_plan"])):
         if leaf["name"].strip() == "SEQ_SCAN":
             table = leaf["extra_info"]["Table"]

@@ -186,9 +186,9 @@ def page(
     sql = query.personal if personal and query.personal else query.sql
     condition, order, skip, values = "true", "", 0, dict(given)
     if query.order:
-        order = _order(query.order)
+        order = ordering(query.order)
         if after:
-            condition = _beyond(query.order)
+            condition = beyond(query.order)
             values |= {f"after_{number}": value for number, value in enumerate(after)}
     elif after:
         skip = int(after[0])
@@ -220,7 +220,8 @@ def _turn(
     connection.execute("SET VARIABLE known_at = $1::BIGINT", [moment.position])
 
 
-def _order(order: Sequence[str]) -> str:
+def ordering(order: Sequence[str]) -> str:
+    """The clause that puts rows in an order; `-column` is falling."""
     terms = (
         f"{quoted(name.removeprefix('-'))} {'DESC' if name.startswith('-') else 'ASC'} NULLS LAST"
         for name in order
@@ -228,7 +229,7 @@ def _order(order: Sequence[str]) -> str:
     return f"ORDER BY {', '.join(terms)}"
 
 
-def _beyond(order: Sequence[str]) -> str:
+def beyond(order: Sequence[str]) -> str:
     """The condition for rows after the one with `$after_0, $after_1 …` in the ordering columns."""
     ways, same = [], ""
     for number, name in enumerate(order):
