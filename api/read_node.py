@@ -12,6 +12,7 @@ import os
 import resource
 import shutil
 import signal
+import threading
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -59,6 +60,9 @@ REST_SHARE, REST_SECONDS_MAX = 20.0, 1.0
 THREADS_MAX = 40
 OVERDUE = 75
 """Exit code when a question could be ended in no other way."""
+
+NOT_FOLLOWING = 76
+"""Exit code when the tables could not follow the log."""
 
 log = structlog.get_logger()
 
@@ -127,6 +131,13 @@ def overdue() -> None:
     os._exit(OVERDUE)
 
 
+def _watch(follower: Follower) -> None:
+    """End with the follower, which a question may have left without memory; and start again."""
+    follower.ended.wait()
+    if follower.error is not None:
+        os._exit(NOT_FOLLOWING)
+
+
 def _limit() -> int:
     """Give way to others, and use so much memory and no more; how much of it DuckDB may use."""
     os.nice(NICE)
@@ -174,6 +185,7 @@ def _opened(directory: Path, database_url: str, name: str, memory: int) -> Itera
             rest_seconds_max=REST_SECONDS_MAX,
         )
         follower.start()
+        threading.Thread(target=_watch, args=(follower,), daemon=True).start()
         yield ReadNode(tables, follower, keys)
         follower.stop()
         tables.close()

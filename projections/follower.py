@@ -59,6 +59,7 @@ class Follower:
     ) -> None:
         self.tables = tables
         self.error: Exception | None = None
+        self.ended = threading.Event()
         self._read, self._wait = read_arrow, wait
         self._rest_seconds = rest_seconds
         self._stopping = threading.Event()
@@ -136,6 +137,7 @@ class Follower:
             log.exception("follower.crashed", position=self.position)
         finally:
             self._tell(ended=True)
+            self.ended.set()
 
     def _awaited(self) -> bool:
         """Whether there is something new; the log is asked again later if it does not answer."""

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -12,6 +14,7 @@ from uuid import UUID, uuid4
 import httpx
 import pytest
 
+import api.questions
 import api.sql
 from commands.lead import CaptureLead
 from readmodels import question
@@ -23,7 +26,7 @@ if TYPE_CHECKING:
     from api.node import Node
 
 EVE, ANN = UUID(int=0xE), UUID(int=0xA)
-SECONDS = 1.0
+SECONDS = 0.5
 """How long a question may take in these tests."""
 
 
@@ -114,7 +117,7 @@ def recovers(client: httpx.Client) -> None:
     """The next question is answered, if not at once then soon."""
     deadline = time.monotonic() + 15
     while not (reply := ask(client, "SELECT 42 AS n")).is_success:
-        assert slug(reply) in {"read-node-away", "position-not-reached"}
+        assert reply.status_code == 503, reply.text
         assert time.monotonic() < deadline
         time.sleep(0.1)
     assert reply.json()["items"] == [{"n": 42}]
@@ -193,8 +196,7 @@ ENDLESS = [
     "SELECT sum(a.range * b.range) FROM range(10_000_000) a, range(10_000_000) b",
     "SELECT count(*) FROM event a, event b, event c, event d, event e, event f, range(1_000_000)",
     "SELECT max(md5(range::VARCHAR)) FROM range(1_000_000_000_000)",
-    r"SELECT count(*) FROM range(100_000_000) WHERE regexp_matches(md5(range::VARCHAR), '(a|b)*e$')",
-    "SELECT length(repeat('x', 1_000_000_000) || range) FROM range(1_000)",
+    r"SELECT count(*) FROM range(1_000_000_000) WHERE regexp_matches(range::VARCHAR, '(a|b)*e$')",
 ]
 
 
@@ -209,6 +211,7 @@ def test_what_does_not_end_is_ended(node: Node, address: str, eve: httpx.Client)
 
 
 TOO_MUCH = [
+    "SELECT length(repeat('x', 1_000_000_000) || range) FROM range(1_000)",
     "SELECT repeat('x', 4_000_000_000)",
     "SELECT list(a.range) FROM range(100_000) a, range(100_000) b",
     "SELECT list_transform(range(1_000_000_000), lambda x: x * 2)",
@@ -238,25 +241,23 @@ def test_what_cannot_be_interrupted_ends_with_its_process(
 
 
 def test_who_asks_much_at_once_waits_and_others_do_not(
-    node: Node, address: str, key: dict[str, str]
+    node: Node, address: str, key: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ):
-    replies: list[httpx.Response] = []
+    monkeypatch.setattr(api.questions, "OF_ONE_WAITING_MAX", 6)
 
-    def flood() -> None:
-        with httpx.Client(base_url=address, headers=key, timeout=60) as client:
-            replies.append(ask(client, ENDLESS[1]))
+    async def flood() -> list[httpx.Response]:
+        async with httpx.AsyncClient(base_url=address, headers=key, timeout=60) as client:
+            asked = [client.post("/sql", json={"sql": ENDLESS[1]}) for _ in range(10)]
+            return await asyncio.gather(*asked)
 
-    with unharmed(node, address) as watch:
-        threads = [threading.Thread(target=flood) for _ in range(40)]
-        for thread in threads:
-            thread.start()
+    with unharmed(node, address) as watch, ThreadPoolExecutor(1) as threads:
+        flooding = threads.submit(asyncio.run, flood())
         time.sleep(SECONDS)
         others = [ask(watch.client, "SELECT count(*) FROM lead") for _ in range(5)]
         assert [reply.status_code for reply in others] == [200] * 5
-        for thread in threads:
-            thread.join()
+        replies = flooding.result()
     assert {slug(reply) for reply in replies} == {"sql-too-long", "too-many-questions"}
-    assert sum(reply.status_code == 429 for reply in replies) == 8
+    assert sum(reply.status_code == 429 for reply in replies) == 4
 
 
 def test_a_question_nobody_waits_for_is_withdrawn(
