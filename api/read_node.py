@@ -54,7 +54,7 @@ REST_BYTES = 3 * 2**29
 
 DISK_BYTES = 2 * 2**30
 NICE = 10
-REST_SHARE, REST_SECONDS_MAX = 20.0, 1.0
+REST_SECONDS = 1.0
 """It follows at its leisure while nobody asks, and at once for whoever does."""
 
 THREADS_MAX = 40
@@ -181,8 +181,7 @@ def _opened(directory: Path, database_url: str, name: str, memory: int) -> Itera
             tables,
             workspace.log.read_arrow,
             workspace.log.wait,
-            rest_share=REST_SHARE,
-            rest_seconds_max=REST_SECONDS_MAX,
+            rest_seconds=REST_SECONDS,
         )
         follower.start()
         threading.Thread(target=_watch, args=(follower,), daemon=True).start()

@@ -61,6 +61,7 @@ def serve(
         node = stack.enter_context(Node.open(data, url, zone=zone))
         if key := first_key(node):
             typer.echo(f"Your first API key, shown this once: {key}")
+        node.questions.start()
         server = Announced(node, data, listening)
         stack.enter_context(Learners(data, url))
         stack.enter_context(Ticker(node))

@@ -92,7 +92,7 @@ def learners_start_again(server: int) -> None:
 def drains(process: subprocess.Popen[str], live: Live) -> None:
     """End the server while it is asked: the answer is given, then all is gone."""
     started = children(process.pid)
-    assert len(started) == 2
+    assert len(started) == 3  # PostgreSQL, the read node, the learners
     replies: list[httpx.Response] = []
     asking = threading.Thread(target=lambda: replies.append(slow_question(live)))
     at_rest = work_of(process.pid)
