@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from api.answers import WAIT_SECONDS, About, about, position_of
 from api.asking import Asked
 from api.auth import Caller
+from api.body import Door, only_known_parameters
 from api.problems import FormatUnknown, problems
 from api.questions import Relayed
 from readmodels.formats import MEDIA_TYPES, Format
@@ -23,7 +24,7 @@ PARAMETERS_MAX = 1_000
 ROWS_MAX = 10_000_000
 JSON_ROWS_MAX = 10_000
 
-router = APIRouter(tags=["analysis"])
+router = APIRouter(tags=["analysis"], route_class=Door)
 
 
 class Sql(BaseModel):
@@ -147,6 +148,7 @@ async def sql(
     complete; the others break off, so that a part is never taken for the whole. A question may
     take 30 seconds, and its share of a memory of its own.
     """
+    only_known_parameters(request)
     rows = limit or (JSON_ROWS_MAX if how is Format.json else ROWS_MAX)
     return await relayed(
         request, caller, when, how, asked.sql, parameters=asked.parameters, rows_max=rows
