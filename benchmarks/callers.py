@@ -22,6 +22,7 @@ from benchmarks.window import Window
 from commands.base import handle
 from commands.lead import CaptureLead, EngageLead, QualifyLead
 from domain.user import SYSTEM
+from eventstore.collector import collect_seldom
 from eventstore.envelope import uuid7
 from eventstore.workspace import Workspace
 from eventstore.writer import Context, Writer
@@ -89,4 +90,5 @@ async def main() -> None:
 
 
 if __name__ == "__main__":
+    collect_seldom()
     uvloop.run(main())

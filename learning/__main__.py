@@ -8,6 +8,7 @@ import signal
 import threading
 from pathlib import Path
 
+from eventstore.collector import collect_seldom
 from eventstore.logs import configure
 from eventstore.workspace import Workspace
 from learning import LEARNERS
@@ -23,6 +24,7 @@ def main() -> None:
     parser.add_argument("--workspace", default="default", help="its name")
     given = parser.parse_args()
     configure()
+    collect_seldom()
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
