@@ -95,9 +95,10 @@ def drains(process: subprocess.Popen[str], live: Live) -> None:
     assert len(started) == 3  # PostgreSQL, the read node, the learners
     replies: list[httpx.Response] = []
     asking = threading.Thread(target=lambda: replies.append(slow_question(live)))
-    at_rest = work_of(process.pid)
+    (read_node,) = (pid for pid in started if "read_node" in command_of(pid))
+    at_rest = work_of(read_node)
     asking.start()
-    while work_of(process.pid) < at_rest + BUSY_SECONDS:
+    while work_of(read_node) < at_rest + BUSY_SECONDS:
         assert asking.is_alive()
         time.sleep(0.02)
     process.send_signal(signal.SIGTERM)
