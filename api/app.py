@@ -31,6 +31,7 @@ from api import (
     learner,
     local,
     pipeline,
+    proofs,
     score,
     sql,
     tables,
@@ -45,7 +46,7 @@ from api.shortcut import Shortcut
 
 MENU = (
     lead, customer, contact, pipeline, deal, activity, ticket, campaign, user, score, learner,
-    custom_fields, clock, bulk, sql, tables, events, catalog, health, local,
+    custom_fields, clock, bulk, sql, tables, events, catalog, proofs, health, local,
 )  # fmt: skip
 
 READERS_MAX = 4

@@ -13,6 +13,7 @@ import structlog
 from api.auth import ApiKeys
 from api.events import Pulse
 from api.questions import Questions
+from eventstore.sealer import Sealer
 from eventstore.workspace import Workspace
 from eventstore.writer import Writer
 from projections.follower import Follower
@@ -49,6 +50,7 @@ class Node:
         self.keys = workspace.keys
         self.api_keys = ApiKeys(workspace)
         self.writer = Writer(workspace.log)
+        self.sealer = Sealer.of(workspace)
         self.pulse = Pulse(workspace.log)
         self.questions = Questions(workspace)
         self.tables = open_tables(workspace, kept=True)
@@ -67,8 +69,9 @@ class Node:
         return cls(Workspace.open(directory, database_url, name), zone)
 
     def start(self) -> Self:
-        """Take commands, and follow the log."""
+        """Take commands, follow the log, and seal it."""
         self.writer.start()
+        self.sealer.start()
         self.follower.start()
         self.pulse.start()
         if self.tables.outdated:
@@ -134,6 +137,7 @@ class Node:
         self.questions.close()
         self.pulse.close()
         self.writer.close()
+        self.sealer.close()
         self.follower.stop()
         self._let_go(self.tables)
         self.workspace.close()

@@ -67,6 +67,7 @@ VERBS: dict[str, dict[str, Verb]] = {
             "cli.proof",
             "Put the tables from before the last rebuild in the place of those of now.",
         ),
+        "audit": Group("cli.audit", "Prove the log, and check the proofs."),
     },
     "Running it": {
         "serve": Verb(

@@ -15,6 +15,8 @@ CODES: dict[str, int] = {
     "imports.duplicates.SplinkMissing": NOT_NOW,
     "eventstore.errors.EventStoreError": NOT_NOW,
     "eventstore.keys.MasterKeyLost": NOT_NOW,
+    "eventstore.notes.NoteWrong": NO,
+    "eventstore.notes.SigningKeyWrong": NOT_NOW,
     "eventstore.schema.PostgresTooOld": NOT_NOW,
     "eventstore.schema.SchemaTooNew": NOT_NOW,
     "eventsourcing.persistence.PersistenceError": NOT_NOW,

@@ -58,21 +58,36 @@ def master_key(directory: Path) -> bytes:
     given = os.environ.get("BACKSTORY_MASTER_KEY")
     if given:
         return bytes.fromhex(given)
-    path = directory / "master.key"
+    return bytes.fromhex(secret_file(directory / "master.key").strip())
+
+
+def secret_file(path: Path) -> str:
+    """What a file of secrets says; one that is not there is made, with a secret of 32 bytes."""
     if not path.exists():
-        directory.mkdir(parents=True, exist_ok=True)
-        draft = directory / f"master.key.{os.getpid()}.{threading.get_ident()}"
-        with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-            file.write(os.urandom(32).hex())
-            file.flush()
-            os.fsync(file.fileno())
+        draft = _draft(path, os.urandom(32).hex() + "\n")
         try:
             os.link(draft, path)
         except FileExistsError:
             pass
         finally:
             draft.unlink()
-    return bytes.fromhex(path.read_text().strip())
+    return path.read_text(encoding="ascii")
+
+
+def replace_secret_file(path: Path, text: str) -> None:
+    """Let a file of secrets say something else: a crash leaves the old one or the new one."""
+    _draft(path, text).replace(path)
+
+
+def _draft(path: Path, text: str) -> Path:
+    """A file beside another one, readable by its owner only, and on the disk."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    draft = path.with_name(f"{path.name}.{os.getpid()}.{threading.get_ident()}")
+    with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    return draft
 
 
 class Keyring:

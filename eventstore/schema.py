@@ -77,6 +77,25 @@ MIGRATIONS: tuple[str, ...] = (
         revoked_at timestamptz
     );
     """,
+    """
+    CREATE TABLE log_tile (
+        level smallint NOT NULL,
+        number bigint NOT NULL,
+        first_position bigint,
+        hashes bytea NOT NULL,
+        PRIMARY KEY (level, number)
+    );
+    ALTER TABLE log_tile ALTER COLUMN hashes SET STORAGE EXTERNAL;
+    CREATE INDEX log_tile_first_position_idx ON log_tile (first_position) WHERE level = 0;
+
+    CREATE TABLE log_checkpoint (
+        newest boolean PRIMARY KEY DEFAULT true CHECK (newest),
+        size bigint NOT NULL,
+        position bigint NOT NULL,
+        note text NOT NULL,
+        sealed_at timestamptz NOT NULL
+    ) WITH (fillfactor = 50);
+    """,
 )
 
 

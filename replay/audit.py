@@ -1,0 +1,363 @@
+"""Audit: the tree over the log computed anew from the rows, and held against what was signed."""
+
+from __future__ import annotations
+
+import base64
+import struct
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, Any, Literal
+
+from eventstore.anchor import FILE, notes
+from eventstore.leaf import leaf_hashes
+from eventstore.merkle import HASH_BYTES
+from eventstore.notes import NoteWrong, SigningKeys
+from eventstore.tree import HEIGHT, WIDTH, Checkpoint, Tiles, Tree, TreeDamaged, hashes, whole
+from replay.tables import unseen
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    import pyarrow as pa
+    from psycopg import Cursor
+    from psycopg.rows import DictRow
+
+    from eventstore.notes import Verifier
+    from eventstore.workspace import Workspace
+    from replay.tables import Progress
+
+PAGE_EVENTS = WIDTH * WIDTH
+BEFORE_ALL = -(2**63) + 1
+UNREADABLE = bytes(HASH_BYTES)
+
+Rows = Callable[[int, int], "pa.Table"]
+"""Rows after a position, so many, as `Log.read_leaves` gives them."""
+
+Kind = Literal["checkpoint", "event", "missing", "tree"]
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """Something that is not as it was signed, and the first position where that shows."""
+
+    kind: Kind
+    what: str
+    position: int | None = None
+
+
+@dataclass(slots=True)
+class Audit:
+    """What was checked, and what was found."""
+
+    size: int = 0
+    """How many events the newest checkpoint covers."""
+    position: int | None = None
+    """The last of them."""
+    root: str | None = None
+    checkpoints: int = 0
+    """How many checkpoints were checked, the newest of the database among them."""
+    tail_events: int = 0
+    tail: tuple[int, int] | None = None
+    """First and last position of the events that are not sealed yet."""
+    seconds: float = 0.0
+    findings: list[Finding] = field(default_factory=list)
+
+    @property
+    def good(self) -> bool:
+        """Whether everything is as it was signed."""
+        return not self.findings
+
+    def told(self) -> dict[str, Any]:
+        """All of it, for programs."""
+        return {"good": self.good, **asdict(self)}
+
+
+class Recomputed(Tree):
+    """The tree as the rows give it; of the leaves only the tiles that will be asked for."""
+
+    def __init__(self, sizes: Iterable[int]) -> None:
+        self.size = 0
+        self._wanted = {size // WIDTH for size in sizes}
+        self._leaves: dict[int, bytes] = {}
+        self._above: list[list[bytes]] = []
+
+    def tile(self, level: int, number: int) -> bytes:
+        """See `Tree`."""
+        if not level:
+            return self._leaves.get(number, b"")
+        row = self._above[level - 1] if level <= len(self._above) else []
+        return b"".join(row[number * WIDTH : (number + 1) * WIDTH])
+
+    def extend(self, leaves: Sequence[bytes]) -> None:
+        """Add leaves; those before have to be full tiles."""
+        number = self.size // WIDTH
+        self.size += len(leaves)
+        above = []
+        for at in range(0, len(leaves), WIDTH):
+            row = leaves[at : at + WIDTH]
+            if number in self._wanted:
+                self._leaves[number] = b"".join(row)
+            if len(row) == WIDTH:
+                above.append(whole(row))
+            number += 1
+        self._climb(0, above)
+
+    def _climb(self, level: int, new: Sequence[bytes]) -> None:
+        if not new:
+            return
+        if level == len(self._above):
+            self._above.append([])
+        row = self._above[level]
+        begun = len(row) - len(row) % WIDTH
+        row += new
+        full = range(begun, len(row) - len(row) % WIDTH, WIDTH)
+        self._climb(level + 1, [whole(row[at : at + WIDTH]) for at in full])
+
+
+def audit(
+    rows: Rows,
+    cursor: Cursor[DictRow],
+    verifiers: Sequence[Verifier],
+    held: Iterable[str] = (),
+    progress: Progress = unseen,
+) -> Audit:
+    """Compute the tree anew and compare it with every checkpoint: the newest, and those `held`.
+
+    `held` are notes from elsewhere. The rows have to be read as of one moment, or by one who
+    knows that the log only grows.
+    """
+    began = time.monotonic()
+    run = _Run(rows, Tiles(cursor), verifiers)
+    run.read_checkpoints(held)
+    run.recompute(progress)
+    run.compare()
+    run.look_at_the_rest(cursor)
+    run.found.seconds = round(time.monotonic() - began, 3)
+    return run.found
+
+
+def audit_workspace(
+    workspace: Workspace,
+    held: Sequence[str] = (),
+    verifiers: Sequence[Verifier] = (),
+    progress: Progress = unseen,
+) -> Audit:
+    """Audit a workspace beside the checkpoints kept in its directory, and those `held`.
+
+    `verifiers` are the keys to trust; without any, those of the workspace itself.
+    """
+    log = workspace.log
+    trusted = verifiers or SigningKeys.of(workspace.directory).verifiers
+    path = workspace.directory / FILE
+    kept = [*notes(path)] if path.exists() else []
+    with log.cursor() as cursor:
+        return audit(log.read_leaves, cursor, trusted, [*held, *kept], progress)
+
+
+class _Run:
+    """One audit under way."""
+
+    def __init__(self, rows: Rows, tiles: Tiles, verifiers: Sequence[Verifier]) -> None:
+        self.rows = rows
+        self.tiles = tiles
+        self.verifiers = verifiers
+        self.found = Audit()
+        self.newest: Checkpoint | None = None
+        self.signed: list[Checkpoint] = []
+        self.ends: dict[int, int] = {}
+        self.first_bad: tuple[int, int] | None = None
+        """The first leaf that is not as the tree in the database says, and its position."""
+
+    def find(self, kind: Kind, what: str, position: int | None = None) -> None:
+        self.found.findings.append(Finding(kind, what, position))
+
+    def read_checkpoints(self, held: Iterable[str]) -> None:
+        """Every checkpoint that a trusted key has signed."""
+        sealed = self.tiles.sealed()
+        if sealed is not None:
+            self.newest = self._parsed(sealed.note, "the newest checkpoint")
+            self.found.position = sealed.position
+            if self.newest is not None and self.newest.size != sealed.size:
+                self.find("checkpoint", "the newest checkpoint is not about as many events as said")
+        elif self.tiles.tile(0, 0):
+            self.find("checkpoint", "the newest checkpoint was taken away")
+        elsewhere = [self._parsed(note, "a checkpoint held elsewhere") for note in held]
+        unique = {(c.size, c.root): c for c in (self.newest, *elsewhere) if c is not None}
+        self.signed = sorted(unique.values(), key=lambda checkpoint: checkpoint.size)
+        self.found.checkpoints = len(self.signed)
+        if self.newest is not None:
+            self.found.size = self.newest.size
+            self.found.root = base64.b64encode(self.newest.root).decode()
+        largest = self.signed[-1].size if self.signed else 0
+        if sealed is None and largest:
+            self.find(
+                "checkpoint",
+                f"the database holds no checkpoint, but one over {largest} events was signed",
+            )
+        elif self.newest is not None and largest > self.newest.size:
+            self.find(
+                "checkpoint",
+                f"a checkpoint over {largest} events was signed; the newest in the database "
+                f"covers {self.newest.size}",
+            )
+
+    def _parsed(self, note: str, what: str) -> Checkpoint | None:
+        try:
+            return Checkpoint.parse(note, self.verifiers)
+        except NoteWrong as wrong:
+            self.find("checkpoint", f"{what} does not count: {wrong}")
+            return None
+
+    def recompute(self, progress: Progress) -> None:
+        """Hash the rows that checkpoints cover."""
+        sizes = [checkpoint.size for checkpoint in self.signed]
+        self.tree = Recomputed(sizes)
+        after = BEFORE_ALL
+        for page in _pages(self.rows, max(sizes, default=0)):
+            positions = page["position"]
+            leaves = _hashed(page)
+            first = self.tree.size
+            self.tree.extend(leaves)
+            for size in sizes:
+                if first < size <= self.tree.size:
+                    self.ends[size] = positions[size - first - 1].as_py()
+            self._beside_the_tiles(first, leaves, positions)
+            after = positions[-1].as_py()
+            progress(after)
+
+    def _beside_the_tiles(self, first: int, leaves: Sequence[bytes], positions: Any) -> None:
+        if self.first_bad is not None:
+            return
+        end = min(first + len(leaves), self.found.size)
+        kept = self.tiles.leaves(first, end)
+        if end <= first or b"".join(leaves[: end - first]) == kept:
+            return
+        there = [*hashes(kept), *([b""] * (end - first))]
+        at = next(n for n, (ours, theirs) in enumerate(zip(leaves, there)) if ours != theirs)  # noqa: B905 - one is longer
+        self.first_bad = first + at, positions[at].as_py()
+
+    def compare(self) -> None:
+        """Hold the rows against each checkpoint, and name where they first part."""
+        good_until = 0
+        for checkpoint in self.signed:
+            if self.tree.size < checkpoint.size:
+                self._too_short(checkpoint)
+                return
+            if self.tree.root(checkpoint.size) != checkpoint.root:
+                self._altered(good_until, checkpoint)
+                return
+            good_until = checkpoint.size
+        if self.newest is None:
+            return
+        if self.ends.get(self.newest.size, 0) != self.found.position:
+            self.find("tree", "the newest checkpoint does not end at the position it says")
+        if self.first_bad is not None:
+            leaf, position = self.first_bad
+            self.find(
+                "tree",
+                "the events are as they were signed, but the table log_tile is not: "
+                f"it differs at leaf {leaf}",
+                position,
+            )
+        elif not self._tiles_lead_to_the_root():
+            self.find("tree", "the events are as they were signed, but the table log_tile is not")
+
+    def _too_short(self, checkpoint: Checkpoint) -> None:
+        missing = checkpoint.size - self.tree.size
+        if self.first_bad is not None and self._tiles_lead_to_the_root():
+            self._first_event(*self.first_bad)
+        self.find(
+            "missing",
+            f"{missing} of {checkpoint.size} events that were signed are missing: "
+            f"there are {self.tree.size}",
+        )
+
+    def _altered(self, good_until: int, checkpoint: Checkpoint) -> None:
+        if self.first_bad is not None and self._tiles_lead_to_the_root():
+            self._first_event(*self.first_bad)
+            return
+        after, until = self.ends.get(good_until), self.ends[checkpoint.size]
+        since = f"after position {after} " if after is not None else ""
+        self.find(
+            "event",
+            f"history was rewritten {since}up to position {until}: the events do not lead to the "
+            f"root over {checkpoint.size} events that was signed",
+            self.first_bad[1] if self.first_bad else None,
+        )
+
+    def _first_event(self, leaf: int, position: int) -> None:
+        self.find(
+            "event",
+            f"the event at position {position} is not the one that was sealed as leaf {leaf}: it "
+            "was altered, put there, or one before it was taken away",
+            position,
+        )
+
+    def _tiles_lead_to_the_root(self) -> bool:
+        if self.newest is None:
+            return False
+        try:
+            return self.tiles.root(self.newest.size) == self.newest.root and not any(
+                self.tiles.tile(level, number) != self.tree.tile(level, number)
+                for level, number in _inner(self.newest.size)
+                if self.first_bad is None
+            )
+        except TreeDamaged:
+            return False
+
+    def look_at_the_rest(self, cursor: Cursor[DictRow]) -> None:
+        """What is not sealed yet; and whether anything stands where no page shows it."""
+        last = self.ends.get(self.found.size, BEFORE_ALL)
+        cursor.execute(
+            "SELECT count(*) FILTER (WHERE notification_id <= %s) AS sealed, "
+            "count(*) FILTER (WHERE notification_id > %s) AS tail, "
+            "min(notification_id) FILTER (WHERE notification_id > %s) AS first, "
+            "max(notification_id) AS last FROM log_events",
+            (last, last, last),
+        )
+        row = cursor.fetchone()
+        if row is None:
+            return
+        self.found.tail_events = row["tail"]
+        self.found.tail = (row["first"], row["last"]) if row["tail"] else None
+        if self.found.good and row["sealed"] != self.found.size:
+            self.find("event", "events stand at positions that other events have")
+
+
+def _inner(size: int) -> Iterator[tuple[int, int]]:
+    """The tiles above the leaves of a tree, as (level, number)."""
+    level, count = 1, size >> HEIGHT
+    while count:
+        yield from ((level, number) for number in range(-(-count // WIDTH)))
+        level, count = level + 1, count >> HEIGHT
+
+
+def _pages(rows: Rows, size: int) -> Iterator[pa.Table]:
+    """The first rows of the log: while one page is hashed the next one is read."""
+    with ThreadPoolExecutor(1) as reader:
+        asked = min(size, PAGE_EVENTS)
+        coming = reader.submit(rows, BEFORE_ALL, asked)
+        while asked:
+            page = coming.result()
+            size -= len(page)
+            asked = min(size, PAGE_EVENTS) if len(page) == asked else 0
+            if asked:
+                coming = reader.submit(rows, page["position"][-1].as_py(), asked)
+            if len(page):
+                yield page
+
+
+def _hashed(page: pa.Table) -> list[bytes]:
+    try:
+        return leaf_hashes(page)
+    except (TypeError, struct.error, AttributeError):  # a row with holes: each for itself
+        return [_hashed_alone(page.slice(at, 1)) for at in range(len(page))]
+
+
+def _hashed_alone(row: pa.Table) -> bytes:
+    try:
+        return leaf_hashes(row)[0]
+    except (TypeError, struct.error, AttributeError):
+        return UNREADABLE
