@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from benchmarks.base import Report
 
-NAMES = ("write", "length", "import", "rebuild", "live", "read")
+NAMES = ("write", "length", "import", "rebuild", "live", "read", "audit")
 MODULES = {"import": "import_rows"}
 """Where a benchmark is that cannot be called like its module."""
 

@@ -17,7 +17,6 @@ from tests.doors import Client, a_node
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from api.node import Node
 

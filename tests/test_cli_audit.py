@@ -6,8 +6,6 @@ import base64
 import json
 from typing import TYPE_CHECKING
 
-import pytest
-
 from cli.session import session
 from eventstore.merkle import check_consistency, check_inclusion
 from eventstore.notes import Verifier
@@ -16,6 +14,8 @@ from tests.test_cli import Shell, fill
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    import pytest
 
 
 def raw(text: str) -> bytes:

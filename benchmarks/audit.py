@@ -1,0 +1,167 @@
+"""Sealing beside not sealing, and how long it takes to audit a log.
+
+python -m benchmarks.audit DIRECTORY URL EVENTS [--seal]        so many commands, by one process
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+from itertools import islice
+from pathlib import Path
+from statistics import median
+from typing import TYPE_CHECKING
+from uuid import UUID
+
+import psutil
+
+from benchmarks.base import Must, Options, Report
+from benchmarks.contest import ROOT, Ground
+from benchmarks.leads import QUALIFY, capture
+from commands.base import handle
+from commands.lead import CaptureLead, QualifyLead
+from domain.clock import CLOCK, ClockTicked
+from domain.user import SYSTEM
+from eventstore.envelope import NewEvent, uuid7
+from eventstore.sealer import Sealer
+from eventstore.workspace import Workspace
+from eventstore.writer import Context, Writer
+from replay.audit import audit_workspace
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from concurrent.futures import Future
+    from datetime import datetime
+
+    from eventstore.intent import Receipt
+
+EVENTS = 100_000
+PAIRS = 7
+WAITING_MAX = 256
+BATCH_EVENTS = 5_000
+AUDIT_SECONDS_PER_MILLION = 15
+SEALING_SHARE = 1.10
+LINEAR = 1.25
+COMMANDS_PER_SECOND = 1_200
+
+
+def run(options: Options, say: Callable[[str], None]) -> Report:
+    """Pairs of runs with and without a sealer; then two logs, one twice as long as the other."""
+    report = Report("audit")
+    events = options.events or EVENTS
+    commands = max(100, int(options.seconds * COMMANDS_PER_SECOND))
+    pairs = PAIRS if options.rounds > 1 else 1
+    with Ground.prepared(options) as ground:
+        used: dict[bool, list[float]] = {True: [], False: []}
+        for pair in range(pairs):
+            for sealing in (True, False) if pair % 2 else (False, True):
+                say(f"pair {pair + 1} of {pairs}, {'with' if sealing else 'without'} a sealer")
+                used[sealing].append(cpu_seconds(ground, commands, sealing=sealing))
+        with Workspace.open(ground.folder(), ground.database()) as workspace:
+            half = audited(workspace, events // 2, say)
+            whole = audited(workspace, events, say)
+    ratio = median(with_ / without for with_, without in zip(used[True], used[False], strict=True))
+    for name, sealing in (("sealing", True), ("not sealing", False)):
+        report.figures[name] = {"cpu_ms_per_command": median(used[sealing]) / commands * 1000}
+    report.figures["audit"] = {"events": events, "seconds": whole, "half_seconds": half}
+    report.must = [
+        Must("CPU per command, sealing / not sealing", ratio, at_most=SEALING_SHARE),
+        Must(
+            "seconds to audit 1,000,000 events",
+            whole / events * 1_000_000,
+            at_most=AUDIT_SECONDS_PER_MILLION,
+        ),
+        Must("seconds per event, whole log / half of it", whole / half / 2, at_most=LINEAR),
+    ]
+    return report
+
+
+def audited(workspace: Workspace, events: int, say: Callable[[str], None]) -> float:
+    """Let the log grow to so many events, and tell how long it takes to audit it: best of three."""
+    say(f"a log of {events:,} events")
+    grow(workspace, events)
+    Sealer.of(workspace).seal()
+    say(f"auditing {events:,} events")
+    runs = [audit_workspace(workspace) for _ in range(3)]
+    assert all(found.good and found.size == events for found in runs), runs
+    return min(found.seconds for found in runs) or 0.001
+
+
+def grow(workspace: Workspace, events: int) -> None:
+    """Append events of the clock until there are so many."""
+    with workspace.log.transaction() as turn:
+        now, version = turn.now, turn.heads([CLOCK])[CLOCK]
+    numbers = iter(range(version + 1, events + 1))
+    while batch := list(islice(numbers, BATCH_EVENTS)):
+        with workspace.log.transaction() as turn:
+            turn.append([tick(number, now) for number in batch])
+
+
+def tick(version: int, moment: datetime) -> NewEvent:
+    """One event."""
+    id_ = UUID(int=version)
+    return NewEvent(id_, CLOCK, version, None, SYSTEM, id_, None, ClockTicked(moment=moment))
+
+
+def cpu_seconds(ground: Ground, commands: int, *, sealing: bool) -> float:
+    """What this process's children use, PostgreSQL included, for so many commands."""
+    asked = [sys.executable, "-m", "benchmarks.audit", str(ground.folder()), ground.database()]
+    asked += [str(commands), *(["--seal"] if sealing else [])]
+    with psutil.Popen(asked, stdout=subprocess.PIPE, text=True, cwd=ROOT) as driver:
+        assert driver.stdout.readline() == "go\n"
+        before = used_by_children()
+        told = driver.stdout.readline()
+        used = used_by_children() - before
+        assert json.loads(told)["sealed"] == (commands if sealing else 0)
+        driver.communicate()
+    return used
+
+
+def used_by_children() -> float:
+    """CPU seconds of all processes below this one, those that have ended included."""
+    return sum(sum(child.cpu_times()[:4]) for child in psutil.Process().children(recursive=True))
+
+
+def main() -> None:
+    """See above."""
+    folder, url, commands, *seal = sys.argv[1:]
+    with Workspace.open(Path(folder), url) as workspace, Writer(workspace.log) as writer:
+        sealer = Sealer.of(workspace)
+        if seal:
+            sealer.start()
+        submit(writer, 2)
+        print("go", flush=True)
+        submit(writer, int(commands) - 2)
+        sealed = 0
+        while seal and sealed < int(commands):
+            time.sleep(0.1)
+            with workspace.log.cursor() as cursor:
+                cursor.execute("SELECT size FROM log_checkpoint")
+                sealed = (cursor.fetchone() or {"size": 0})["size"]
+        print(json.dumps({"sealed": sealed}), flush=True)
+        sealer.close()
+
+
+def submit(writer: Writer, commands: int) -> None:
+    """Capture and qualify leads, so many commands in all, many of them under way at once."""
+    qualify = QualifyLead.model_validate(QUALIFY)
+    waiting: list[Future[Receipt]] = []
+    for _ in range(commands // 2):
+        lead = uuid7()
+        captured = CaptureLead.model_validate(capture(lead.hex))
+        waiting += [
+            handle(writer, command, lead, Context(SYSTEM, uuid7()))
+            for command in (captured, qualify)
+        ]
+        if len(waiting) >= WAITING_MAX:
+            for one in waiting:
+                one.result()
+            waiting.clear()
+    for one in waiting:
+        one.result()
+
+
+if __name__ == "__main__":
+    main()
