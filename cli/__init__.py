@@ -68,6 +68,7 @@ VERBS: dict[str, dict[str, Verb]] = {
             "Put the tables from before the last rebuild in the place of those of now.",
         ),
         "audit": Group("cli.audit", "Prove the log, and check the proofs."),
+        "evidence": Group("cli.evidence", "Hand out what happened, with the proof."),
     },
     "Running it": {
         "serve": Verb(

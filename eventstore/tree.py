@@ -172,22 +172,22 @@ class Tiles(Tree):
         )
         return checkpoint
 
-    def index(self, position: int) -> int:
-        """Which leaf the event at a position is; raises `NotSealed` when it is none."""
+    def indexes(self, positions: Sequence[int]) -> list[int]:
+        """Which leaves the events at these positions are; raises `NotSealed` when one is none."""
         sealed = self.sealed()
-        if sealed is None or position > sealed.position:
-            raise NotSealed(f"the event at position {position} is not sealed")
         self.cursor.execute(
-            "SELECT number, first_position, (SELECT count(*) FROM log_events "
-            "WHERE notification_id BETWEEN first_position AND %s - 1) AS before, "
-            "EXISTS (SELECT FROM log_events WHERE notification_id = %s) AS there FROM log_tile "
-            "WHERE level = 0 AND first_position <= %s ORDER BY first_position DESC LIMIT 1",
-            (position, position, position),
+            "SELECT notification_id AS position, number * %s + (SELECT count(*) FROM log_events "
+            "WHERE notification_id >= first_position AND notification_id < e.notification_id) "
+            "AS index FROM log_events AS e, LATERAL (SELECT number, first_position FROM log_tile "
+            "WHERE level = 0 AND first_position <= e.notification_id ORDER BY first_position DESC "
+            "LIMIT 1) AS tile WHERE notification_id = ANY(%s) AND notification_id <= %s",
+            (WIDTH, list(positions), sealed.position if sealed else -1),
         )
-        row = self.cursor.fetchone()
-        if row is None or not row["there"]:
-            raise NotSealed(f"there is no event at position {position}")
-        return int(row["number"] * WIDTH + row["before"])
+        found = {row["position"]: int(row["index"]) for row in self.cursor.fetchall()}
+        missing = next((position for position in positions if position not in found), None)
+        if missing is not None:
+            raise NotSealed(f"there is no sealed event at position {missing}")
+        return [found[position] for position in positions]
 
 
 def hashes(tile: bytes) -> list[bytes]:

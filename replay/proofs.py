@@ -14,11 +14,7 @@ from eventstore.tree import Tiles
 from replay.base import ReplayError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
     from uuid import UUID
-
-    from psycopg import Cursor
-    from psycopg.rows import DictRow
 
     from eventstore.log import Log
 
@@ -73,20 +69,12 @@ def position_of(log: Log, event_id: UUID) -> int:
 def inclusion(log: Log, position: int) -> Inclusion:
     """Prove that the event at a position is in the sealed log; raises `NotSealed`."""
     with log.cursor() as cursor:
-        return inclusions(log, cursor, [position])[0]
-
-
-def inclusions(log: Log, cursor: Cursor[DictRow], positions: Sequence[int]) -> list[Inclusion]:
-    """`inclusion` for many, all under one checkpoint."""
-    tiles = Tiles(cursor)
-    size, note = _newest(tiles)
-    proofs = []
-    for position in positions:
-        index = tiles.index(position)
+        tiles = Tiles(cursor)
+        size, note = _newest(tiles)
+        (index,) = tiles.indexes([position])
         leaf = leaf_hashes(log.read_leaves(position - 1, 1))[0]
-        hashes = tuple(map(_text, inclusion_proof(index, size, tiles.node)))
-        proofs.append(Inclusion(position, index, size, _text(leaf), hashes, note))
-    return proofs
+        hashes = tuple(map(text, inclusion_proof(index, size, tiles.node)))
+        return Inclusion(position, index, size, text(leaf), hashes, note)
 
 
 def consistency(log: Log, old: int, new: int | None = None) -> Consistency:
@@ -97,8 +85,8 @@ def consistency(log: Log, old: int, new: int | None = None) -> Consistency:
         new = size if new is None else new
         if not 0 <= old <= new <= size:
             raise NoSuchTree(f"{size} events are sealed: give two numbers up to there, in order")
-        hashes = tuple(map(_text, consistency_proof(old, new, tiles.node)))
-        roots = _text(tiles.root(old)), _text(tiles.root(new))
+        hashes = tuple(map(text, consistency_proof(old, new, tiles.node)))
+        roots = text(tiles.root(old)), text(tiles.root(new))
         return Consistency(old, new, *roots, hashes, note)
 
 
@@ -109,5 +97,6 @@ def _newest(tiles: Tiles) -> tuple[int, str]:
     return sealed.size, sealed.note
 
 
-def _text(hash_: bytes) -> str:
+def text(hash_: bytes) -> str:
+    """A hash as it is written."""
     return base64.b64encode(hash_).decode()

@@ -67,13 +67,13 @@ def test_the_tree_is_the_same_however_it_grew(workspace):
             proof = consistency_proof(old.size, newest.size, tiles.node)
             check_consistency(old.size, newest.size, old.root, newest.root, proof)
         for recorded in list(log.read())[::37]:
-            index = tiles.index(recorded.position)
+            (index,) = tiles.indexes([recorded.position])
             proof = inclusion_proof(index, newest.size, tiles.node)
             check_inclusion(leaves[index], index, newest.size, proof, newest.root)
-        with pytest.raises(NotSealed, match="no event"):
-            tiles.index(1)  # the gap before the first
-        with pytest.raises(NotSealed, match="not sealed"):
-            tiles.index(log.last_position() + 1)
+        with pytest.raises(NotSealed, match="no sealed event"):
+            tiles.indexes([1])  # the gap before the first
+        with pytest.raises(NotSealed, match="no sealed event"):
+            tiles.indexes([log.last_position() + 1])
 
 
 def test_what_is_appended_is_sealed_within_a_second_by_one_of_several(workspace):
