@@ -7,6 +7,8 @@ from uuid import UUID
 
 from commands.base import Command, World
 from domain.user import (
+    MODELS,
+    SYSTEM,
     ManagerBelow,
     ManagerNotActive,
     User,
@@ -128,6 +130,12 @@ def may_manage(world: World, manager_id: UUID | None) -> None:
 
 
 def may_own(world: World, user_id: UUID) -> None:
-    """Refuse to give work to somebody who left."""
-    if world.load(User, user_id).status == "inactive":
+    """Refuse to give work to somebody who left, or whom nobody registered.
+
+    Who asks has shown a key; the fixed users were always there.
+    """
+    status = world.load(User, user_id).status
+    if status == "inactive":
         raise UserInactive(user_id=user_id)
+    if status == "unknown" and user_id not in {world.actor, SYSTEM, MODELS}:
+        raise UserUnknown

@@ -36,6 +36,13 @@ LEFT = (
 )
 
 
+def at_work(handle: str) -> UserRegistered:
+    """Somebody who works here."""
+    return UserRegistered(
+        name=handle.capitalize(), email=None, handle=handle, team="West", manager_id=None
+    )
+
+
 def declared(aggregate: str) -> tuple[CustomFieldsDeclared, CustomFieldsDeclared]:
     """Two custom fields of an aggregate: `visits`, a number, and `nickname`, a personal text."""
     visits = CustomFieldsDeclared(

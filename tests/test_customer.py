@@ -33,7 +33,7 @@ from domain.customer import (
     CustomerUnknown,
 )
 from domain.user import UserInactive
-from tests.examples import CREATED, GONE, LEFT, MOSES, OTHER, VIOLET, declared
+from tests.examples import CREATED, GONE, LEFT, MOSES, OTHER, VIOLET, at_work, declared
 from tests.given import HERE, but, given
 
 if TYPE_CHECKING:
@@ -126,7 +126,8 @@ def test_a_tier_changes_once():
 
 
 def test_a_customer_is_assigned_once():
-    given(CREATED).when(AssignCustomer(owner=MOSES)).then(
+    world = given(CREATED).and_on(MOSES, at_work("moses")).and_on(VIOLET, at_work("violet"))
+    world.when(AssignCustomer(owner=MOSES)).then(
         CustomerAssigned(owner=MOSES, previous_owner=None)
     ).when(AssignCustomer(owner=MOSES)).nothing().when(AssignCustomer(owner=VIOLET)).then(
         CustomerAssigned(owner=VIOLET, previous_owner=MOSES)

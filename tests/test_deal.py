@@ -62,6 +62,7 @@ from tests.examples import (
     PIPELINE,
     STAGES,
     VIOLET,
+    at_work,
     declared,
     stage,
 )
@@ -265,9 +266,10 @@ def test_a_close_date_changes_once_and_the_one_before_is_told():
 
 
 def test_a_deal_is_assigned_once():
-    sold(OPENED).when(AssignDeal(owner=MOSES)).then(
-        DealAssigned(owner=MOSES, previous_owner=None)
-    ).when(AssignDeal(owner=MOSES)).nothing().when(AssignDeal(owner=VIOLET)).then(
+    world = sold(OPENED).and_on(MOSES, at_work("moses")).and_on(VIOLET, at_work("violet"))
+    world.when(AssignDeal(owner=MOSES)).then(DealAssigned(owner=MOSES, previous_owner=None)).when(
+        AssignDeal(owner=MOSES)
+    ).nothing().when(AssignDeal(owner=VIOLET)).then(
         DealAssigned(owner=VIOLET, previous_owner=MOSES)
     )
 

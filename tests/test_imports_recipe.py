@@ -3,12 +3,23 @@
 from __future__ import annotations
 
 import re
+import tomllib
 from typing import TYPE_CHECKING
 
 import pytest
 
 from imports.base import Import
-from imports.recipe import RECIPES, Ask, CustomField, Lookup, Recipe, RecipeInvalid, Step, load
+from imports.recipe import (
+    RECIPES,
+    Ask,
+    CustomField,
+    Lookup,
+    Recipe,
+    RecipeInvalid,
+    Similar,
+    Step,
+    load,
+)
 from imports.source import Column, Reference
 
 if TYPE_CHECKING:
@@ -55,13 +66,15 @@ def test_a_recipe_may_be_anybodys_file(tmp_path):
 
 def test_the_recipe_of_the_manual_is_valid(tmp_path):
     manual = RECIPES.with_name("README.md").read_text(encoding="utf-8")
-    [text] = re.findall(r"```toml\n(.*?)```", manual, re.DOTALL)
+    text, more = re.findall(r"```toml\n(.*?)```", manual, re.DOTALL)
     (tmp_path / "manual.toml").write_text(text, encoding="utf-8")
     recipe = load(str(tmp_path / "manual.toml"))
     assert [ask.command for step in recipe.step for ask in step.ask] == [
         "CaptureLead",
         "DisqualifyLead",
     ]
+    [step] = tomllib.loads(more)["step"]
+    assert Similar.model_validate(step["similar"]).among == ("lead", "contact")
 
 
 @pytest.mark.parametrize("part", [Recipe, Step, Ask, CustomField, Lookup, Column, Reference])

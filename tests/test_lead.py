@@ -30,7 +30,7 @@ from domain.lead import (
     LeadRecycled,
     LeadUnknown,
 )
-from domain.user import UserInactive
+from domain.user import UserInactive, UserUnknown
 from eventstore.reservations import AlreadyHeld
 from tests.examples import (
     BANT,
@@ -43,6 +43,7 @@ from tests.examples import (
     OTHER,
     QUALIFIED,
     VIOLET,
+    at_work,
     declared,
 )
 from tests.given import but, given
@@ -123,10 +124,16 @@ def test_a_lead_is_captured_with_custom_fields():
 
 def test_a_lead_is_assigned_once():
     assigned = LeadAssigned(owner=MOSES, previous_owner=None)
-    given(CAPTURED).when(AssignLead(owner=MOSES)).then(assigned).when(
-        AssignLead(owner=MOSES)
-    ).nothing().when(AssignLead(owner=VIOLET)).then(
-        LeadAssigned(owner=VIOLET, previous_owner=MOSES)
+    world = given(CAPTURED).and_on(MOSES, at_work("moses")).and_on(VIOLET, at_work("violet"))
+    world.when(AssignLead(owner=MOSES)).then(assigned).when(AssignLead(owner=MOSES)).nothing().when(
+        AssignLead(owner=VIOLET)
+    ).then(LeadAssigned(owner=VIOLET, previous_owner=MOSES))
+
+
+def test_a_lead_is_not_assigned_to_somebody_nobody_registered():
+    given(CAPTURED).when(AssignLead(owner=MOSES)).refused(UserUnknown)
+    given(CAPTURED).when(AssignLead(owner=MOSES), by=MOSES).then(
+        LeadAssigned(owner=MOSES, previous_owner=None)
     )
 
 

@@ -36,7 +36,7 @@ from domain.ticket import (
     TicketRequesterHeard,
     TicketSolved,
 )
-from tests.examples import GONE, LEFT, MOSES, VIOLET, declared
+from tests.examples import GONE, LEFT, MOSES, VIOLET, at_work, declared
 from tests.given import History, given
 from tests.machines import LifeCycle, explore
 
@@ -88,7 +88,11 @@ def stays(status, *more):
 
 TICKET = LifeCycle(
     of=Ticket,
-    beginning=given().and_on(custom_fields_id("ticket"), *declared("ticket")).and_on(GONE, *LEFT),
+    beginning=given()
+    .and_on(custom_fields_id("ticket"), *declared("ticket"))
+    .and_on(GONE, *LEFT)
+    .and_on(MOSES, at_work("moses"))
+    .and_on(VIOLET, at_work("violet")),
     commands={
         OpenTicket: builds(
             OpenTicket,

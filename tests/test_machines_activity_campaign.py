@@ -35,7 +35,7 @@ from domain.campaign import (
     CampaignMemberTouched,
     campaign_member_id,
 )
-from tests.examples import CAPTURED, GONE, LEFT, MOSES, VIOLET
+from tests.examples import CAPTURED, GONE, LEFT, MOSES, VIOLET, at_work
 from tests.given import History, given, new_id
 from tests.machines import LifeCycle, explore
 
@@ -52,7 +52,11 @@ def an_activity_has_an_owner_who_is_here(history: History) -> None:
 
 ACTIVITY = LifeCycle(
     of=Activity,
-    beginning=given().and_on(LEAD, CAPTURED).and_on(GONE, *LEFT),
+    beginning=given()
+    .and_on(LEAD, CAPTURED)
+    .and_on(GONE, *LEFT)
+    .and_on(MOSES, at_work("moses"))
+    .and_on(VIOLET, at_work("violet")),
     commands={
         PlanActivity: builds(
             PlanActivity,

@@ -36,7 +36,17 @@ from domain.custom_fields import custom_fields_id
 from domain.customer import Customer
 from domain.deal import Deal, DealAmountChanged, DealMove, DealOpened
 from domain.lead import Lead, LeadConverted, LeadEngaged
-from tests.examples import CREATED, CUSTOMER, DEFINED, MOSES, PIPELINE, STAGES, VIOLET, declared
+from tests.examples import (
+    CREATED,
+    CUSTOMER,
+    DEFINED,
+    MOSES,
+    PIPELINE,
+    STAGES,
+    VIOLET,
+    at_work,
+    declared,
+)
 from tests.given import given
 from tests.machines import LifeCycle, explore
 
@@ -68,7 +78,11 @@ def what_a_lead_leaves_behind(history: History) -> None:
 
 LEAD = LifeCycle(
     of=Lead,
-    beginning=given().and_on(custom_fields_id("lead"), *declared("lead")).and_on(PIPELINE, DEFINED),
+    beginning=given()
+    .and_on(custom_fields_id("lead"), *declared("lead"))
+    .and_on(PIPELINE, DEFINED)
+    .and_on(MOSES, at_work("moses"))
+    .and_on(VIOLET, at_work("violet")),
     commands={
         CaptureLead: builds(
             CaptureLead,
@@ -146,7 +160,9 @@ DEAL = LifeCycle(
     beginning=given()
     .and_on(custom_fields_id("deal"), *declared("deal"))
     .and_on(PIPELINE, DEFINED)
-    .and_on(CUSTOMER, CREATED),
+    .and_on(CUSTOMER, CREATED)
+    .and_on(MOSES, at_work("moses"))
+    .and_on(VIOLET, at_work("violet")),
     commands={
         OpenDeal: builds(
             OpenDeal,

@@ -44,6 +44,7 @@ if TYPE_CHECKING:
 
 ANN = UUID("0b5e55ed-0000-4000-8000-000000000001")
 BOB = UUID("0b5e55ed-0000-4000-8000-000000000002")
+EVE = UUID("0b5e55ed-0000-4000-8000-000000000003")
 LEAD = UUID("1eadface-0000-4000-8000-000000000001")
 OTHER = UUID("1eadface-0000-4000-8000-000000000002")
 QUALIFY = QualifyLead.model_validate(QualifyLead.example)
@@ -73,7 +74,9 @@ class Office:
 @pytest.fixture
 def office(workspace: Workspace) -> Iterator[Office]:
     with Writer(workspace.log) as writer:
-        yield Office(workspace, writer)
+        opened = Office(workspace, writer)
+        opened.do(RegisterUser(name="Eve Sales", team="west"), EVE, actor=SYSTEM)
+        yield opened
 
 
 def test_a_bare_date_is_the_end_of_that_day():
@@ -88,7 +91,7 @@ def test_a_bare_date_is_the_end_of_that_day():
 def test_a_history_ends_at_its_bounds_on_both_axes(office: Office):
     captured = office.do(CAPTURE, on=1)
     office.do(QUALIFY, on=3)
-    late = office.do(AssignLead(owner=BOB), on=2)  # told late: effective when already qualified
+    late = office.do(AssignLead(owner=EVE), on=2)  # told late: effective when already qualified
     whole = history(office.log, LEAD)
     assert [told.type for told in whole.happenings] == [
         "lead.captured.v1",
@@ -97,11 +100,11 @@ def test_a_history_ends_at_its_bounds_on_both_axes(office: Office):
     ]
     assert [told.effective_at for told in whole.happenings] == [day(1), day(3), day(3)]
     assert whole.record["status"] == "qualified"
-    assert whole.record["owner"] == BOB
+    assert whole.record["owner"] == EVE
     assert whole.record["name"] == "Ann Example"
     assert "qualification" not in whole.record
     assigned = whole.happenings[2].changes
-    assert [(change.field, change.old, change.new) for change in assigned] == [("owner", None, BOB)]
+    assert [(change.field, change.old, change.new) for change in assigned] == [("owner", None, EVE)]
 
     then = history(office.log, LEAD, Bounds(as_of=day(2)))
     assert then.record["status"] == "open"
@@ -135,7 +138,7 @@ def test_a_record_is_found_by_the_beginning_of_its_id(office: Office):
 def test_a_diff_names_what_changed_and_through_what(office: Office):
     office.do(CAPTURE, on=1)
     office.do(QUALIFY, on=3)
-    office.do(AssignLead(owner=BOB), on=5)
+    office.do(AssignLead(owner=EVE), on=5)
     found = diff(office.log, LEAD, Bounds(as_of=day(1)), Bounds(as_of=day(4)))
     changes = {change.field: (change.old, change.new) for change in found.changes}
     assert changes["status"] == ("open", "qualified")
@@ -150,16 +153,16 @@ def test_a_diff_names_what_changed_and_through_what(office: Office):
 def test_a_diff_on_the_other_axis_shows_what_was_learned_since(office: Office):
     office.do(CAPTURE, on=1)
     known = office.do(QUALIFY, on=3).position
-    office.do(AssignLead(owner=BOB), on=3)
+    office.do(AssignLead(owner=EVE), on=3)
     found = diff(office.log, LEAD, Bounds(day(4), known), Bounds(day(4)))
-    assert [(change.field, change.new) for change in found.changes] == [("owner", BOB)]
+    assert [(change.field, change.new) for change in found.changes] == [("owner", EVE)]
 
 
 def test_why_names_the_event_that_made_the_value_what_it_is(office: Office):
     office.do(RegisterUser(name="Ann Sales", team="east"), ANN, actor=SYSTEM)
     office.do(CAPTURE, on=1)
     office.do(QUALIFY, on=2, actor=BOB)
-    office.do(AssignLead(owner=BOB), on=3)
+    office.do(AssignLead(owner=EVE), on=3)
     found = why(office.log, LEAD, "status")
     assert (found.value, found.previous) == ("qualified", "open")
     assert found.setter.type == "lead.qualified.v1"
@@ -205,7 +208,7 @@ def test_why_follows_the_causes(office: Office):
     shared = {"correlation_id": cause.correlation_id}
     office.do(QUALIFY, causation_id=cause.event_id, **shared)
     second = office.log.read_stream(LEAD)[1]
-    office.do(AssignLead(owner=BOB), causation_id=second.event_id, **shared)
+    office.do(AssignLead(owner=EVE), causation_id=second.event_id, **shared)
     found = why(office.log, LEAD, "owner")
     assert [told.type for told in found.causes] == ["lead.qualified.v1", "lead.captured.v1"]
     assert found.together == ()
@@ -235,7 +238,7 @@ def test_reservations_follow_from_the_log(office: Office):
     until = office.log.last_position()
     found = recompute(office.log, until)
     assert (found.wrong, found.unreadable, found.sealed) == ([], [], 0)
-    assert (found.streams, found.reservations) == (2, 2)
+    assert (found.streams, found.reservations) == (3, 2)
     assert recompute(office.log, until - 1).reservations == 1
 
 

@@ -51,6 +51,7 @@ from domain.ticket import (
     TicketUnknown,
 )
 from domain.user import UserDeactivated, UserInactive, UserRegistered
+from tests.examples import at_work
 from tests.given import given, new_id
 
 AGENT, OTHER = new_id("agent"), new_id("other")
@@ -172,7 +173,8 @@ def test_a_new_ticket_is_open_once_it_is_assigned():
 @pytest.mark.parametrize("status", ["open", "pending", "on_hold", "solved"])
 def test_a_ticket_goes_to_another_agent_and_keeps_its_status(status):
     assigned = TicketAssigned(assignee=OTHER, previous_assignee=AGENT)
-    ticket(status).when(AssignTicket(assignee=OTHER)).then(assigned)
+    world = ticket(status).and_on(OTHER, at_work("otto"))
+    world.when(AssignTicket(assignee=OTHER)).then(assigned)
 
 
 @pytest.mark.parametrize("status", ["open", "pending", "on_hold", "solved"])

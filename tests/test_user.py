@@ -22,7 +22,7 @@ from domain.user import (
     UserTeamChanged,
     UserUnknown,
 )
-from tests.given import HERE, given, new_id
+from tests.given import ACTOR, HERE, given, new_id
 
 BOSS, OTHER = new_id("boss"), new_id("other")
 MOSES = {
@@ -161,8 +161,13 @@ def test_somebody_who_left_gets_no_work():
         may_own(given(REGISTERED, DEACTIVATED), HERE)
 
 
-def test_users_at_work_and_the_fixed_users_get_work():
-    for user_id in (HERE, SYSTEM, MODELS):
+def test_somebody_nobody_registered_gets_no_work():
+    with pytest.raises(UserUnknown):
+        may_own(given(), HERE)
+
+
+def test_users_at_work_who_asks_and_the_fixed_users_get_work():
+    for user_id in (HERE, ACTOR, SYSTEM, MODELS):
         may_own(given(REGISTERED), user_id)
 
 
