@@ -9,6 +9,7 @@ from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, Field
 
 from eventstore.errors import EventStoreError
+from eventstore.tree import Tiles
 
 if TYPE_CHECKING:
     from psycopg import Cursor
@@ -47,6 +48,8 @@ class Health(BaseModel):
     poisoned: int = Field(description="Events that could not be read into the tables.")
     error: str | None = Field(description="What keeps the node from working.")
     tables: Lag | None = Field(description="The tables that questions are asked of.")
+    sealed: Lag | None = Field(description="What a signed checkpoint covers.")
+    not_sealed: str | None = Field(description="What keeps this node from sealing the rest.")
     followers: dict[str, Lag] = Field(description="Learners and others, by name.")
 
 
@@ -70,11 +73,13 @@ def examined(node: Node) -> Health:
     """The health of a node, as far as it can be found out."""
     log, follower = node.workspace.log, node.follower
     error = type(follower.error).__name__ if follower.error else None
-    position, tables, followers = None, None, {}
+    position, tables, sealed, followers = None, None, None, {}
     try:
         position = log.last_position()
         with log.cursor() as cursor:
             tables = _lag(cursor, follower.position)
+            newest = Tiles(cursor).sealed()
+            sealed = _lag(cursor, newest.position if newest else 0)
             cursor.execute(
                 "SELECT application_name AS name, notification_id AS at FROM log_tracking"
             )
@@ -89,6 +94,8 @@ def examined(node: Node) -> Health:
         poisoned=follower.poisoned,
         error=error,
         tables=tables,
+        sealed=sealed,
+        not_sealed=type(node.sealer.error).__name__ if node.sealer.error else None,
         followers=followers,
     )
 

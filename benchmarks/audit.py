@@ -9,6 +9,7 @@ import json
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from itertools import islice
 from pathlib import Path
 from statistics import median
@@ -109,19 +110,24 @@ def cpu_seconds(ground: Ground, commands: int, *, sealing: bool) -> float:
     """What this process's children use, PostgreSQL included, for so many commands."""
     asked = [sys.executable, "-m", "benchmarks.audit", str(ground.folder()), ground.database()]
     asked += [str(commands), *(["--seal"] if sealing else [])]
-    with psutil.Popen(asked, stdout=subprocess.PIPE, text=True, cwd=ROOT) as driver:
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    with psutil.Popen(asked, text=True, cwd=ROOT, **pipes) as driver:
         assert driver.stdout.readline() == "go\n"
         before = used_by_children()
         told = driver.stdout.readline()
         used = used_by_children() - before
         assert json.loads(told)["sealed"] == (commands if sealing else 0)
-        driver.communicate()
+        driver.communicate("measured\n")
     return used
 
 
 def used_by_children() -> float:
     """CPU seconds of all processes below this one, those that have ended included."""
-    return sum(sum(child.cpu_times()[:4]) for child in psutil.Process().children(recursive=True))
+    used = 0.0
+    for child in psutil.Process().children(recursive=True):
+        with suppress(psutil.NoSuchProcess):
+            used += sum(child.cpu_times()[:4])
+    return used
 
 
 def main() -> None:
@@ -141,6 +147,7 @@ def main() -> None:
                 cursor.execute("SELECT size FROM log_checkpoint")
                 sealed = (cursor.fetchone() or {"size": 0})["size"]
         print(json.dumps({"sealed": sealed}), flush=True)
+        sys.stdin.readline()  # what ended cannot be measured
         sealer.close()
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING
 from uuid import UUID
 
@@ -9,6 +10,7 @@ import pytest
 
 from commands.lead import CaptureLead
 from eventstore.errors import Unavailable
+from eventstore.tree import Tiles, TreeDamaged
 from tests.doors import Client, a_node
 
 if TYPE_CHECKING:
@@ -30,6 +32,7 @@ def anybody(node: Node) -> Iterator[Client]:
     with Client(node, UUID(int=0xA)) as ann:
         position = ann.post("/leads", LEAD).json()["position"]
         assert node.follower.wait_for(position, 10)
+        seal(node)
     with Client(node, UUID(int=0xA), Authorization="") as client:
         yield client
 
@@ -44,8 +47,37 @@ def test_a_node_that_works_says_so_to_anybody(anybody: Client):
         "poisoned": 0,
         "error": None,
         "tables": {"position": 1, "behind_events": 0, "behind_seconds": 0.0},
+        "sealed": {"position": 1, "behind_events": 0, "behind_seconds": 0.0},
+        "not_sealed": None,
         "followers": {},
     }
+
+
+def seal(node: Node) -> None:
+    """Wait until all there is was sealed."""
+    deadline = time.monotonic() + 30
+    while True:
+        with node.workspace.log.cursor() as cursor:
+            if sealed := Tiles(cursor).sealed():
+                assert sealed.size == 1
+                return
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def test_a_tree_that_is_not_signed_on_is_told(
+    node: Node, anybody: Client, monkeypatch: pytest.MonkeyPatch
+):
+    def refuse() -> None:
+        raise TreeDamaged("what was found")
+
+    monkeypatch.setattr(node.sealer, "seal", refuse)
+    deadline = time.monotonic() + 30
+    while (reply := anybody.get("/health")).json()["not_sealed"] is None:
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    assert (reply.status_code, reply.json()["not_sealed"]) == (200, "TreeDamaged")
+    assert "found" not in reply.text
 
 
 def test_whoever_keeps_a_place_in_the_log_is_seen_to_lag(node: Node, anybody: Client):
