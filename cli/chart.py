@@ -10,7 +10,17 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from cli import show
-from cli.options import DEFAULT_DATA, DEFAULT_ZONE, AsOf, Data, DatabaseUrl, KnownAt, Zone, examples
+from cli.options import (
+    DEFAULT_DATA,
+    DEFAULT_ZONE,
+    AsOf,
+    Data,
+    DatabaseUrl,
+    KnownAt,
+    Zone,
+    examples,
+    one_of,
+)
 from cli.session import session
 from cli.tables import Refused, tables
 from replay.base import bounds, moment
@@ -38,12 +48,6 @@ class Subject(StrEnum):
     scores = "scores"
 
 
-def _file(path: Path) -> Path:
-    if path.suffix.lower() not in {".svg", ".png", ".html"}:
-        raise typer.BadParameter(f"{path.name!r} is no .svg, .png or .html")
-    return path
-
-
 @app.command(
     epilog=examples(
         "backstory chart pipeline -o pipeline.svg",
@@ -58,7 +62,11 @@ def chart(
     output: Annotated[
         Path,
         typer.Option(
-            "--output", "-o", metavar="FILE", callback=_file, help="A .svg, .png or .html file."
+            "--output",
+            "-o",
+            metavar="FILE",
+            callback=one_of(".svg", ".png", ".html"),
+            help="A .svg, .png or .html file.",
         ),
     ],
     since: Annotated[

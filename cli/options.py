@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import typer
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 Data = Annotated[
     Path,
@@ -78,3 +81,19 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object for 
 def examples(*lines: str) -> str:
     """The end of a help text: what one would type."""
     return "\n\n".join(("Examples:", *(f"$ {line}" for line in lines)))
+
+
+def one_of(*suffixes: str) -> Callable[[Path | None], Path | None]:
+    """Checks before any work that a file has one of these suffixes, and a folder to be in."""
+    known = f"{', '.join(suffixes[:-1])} or {suffixes[-1]}"
+
+    def check(path: Path | None) -> Path | None:
+        if path is None:
+            return None
+        if path.suffix.lower() not in suffixes:
+            raise typer.BadParameter(f"{path.name!r} is no {known}")
+        if not path.parent.is_dir():
+            raise typer.BadParameter(f"there is no folder {path.parent}")
+        return path
+
+    return check

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from enum import StrEnum
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -11,9 +13,21 @@ from rich.markup import escape
 from rich.table import Table
 
 from cli import show
-from cli.options import DEFAULT_DATA, DEFAULT_ZONE, AsOf, Data, DatabaseUrl, KnownAt, Zone, examples
+from cli.options import (
+    DEFAULT_DATA,
+    DEFAULT_ZONE,
+    AsOf,
+    Data,
+    DatabaseUrl,
+    KnownAt,
+    Zone,
+    examples,
+    one_of,
+)
 from cli.session import session
 from cli.tables import tables
+from readmodels import formats
+from readmodels.answer import refound
 from replay.base import bounds
 
 if TYPE_CHECKING:
@@ -35,6 +49,7 @@ class Format(StrEnum):
         "backstory sql 'SELECT status, count(*) FROM lead GROUP BY ALL'",
         "backstory sql 'SELECT sum(amount) FROM deal' --as-of 2024-03-31",
         "backstory sql 'FROM deal' --known-at 1200 --format csv > deals.csv",
+        "backstory sql 'FROM deal' --as-of 2024-03-31 -o deals.parquet",
         "backstory sql 'DESCRIBE lead'",
     )
 )
@@ -44,6 +59,16 @@ def sql(
     ],
     *,
     format: Annotated[Format, typer.Option("--format", help="table, json or csv.")] = Format.table,  # noqa: A002
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "--output",
+            "-o",
+            metavar="FILE",
+            callback=one_of(*(f".{name}" for name in formats.Format)),
+            help="A .csv, .json, .arrow or .parquet file instead of printing.",
+        ),
+    ] = None,
     as_of: AsOf = None,
     known_at: KnownAt = None,
     zone: Zone = DEFAULT_ZONE,
@@ -56,7 +81,23 @@ def sql(
         within = bounds(opened.workspace.log, as_of, known_at, zone)
         with tables(opened) as asking:
             answer = asking.sql(asked, within)
-    print_answer(answer, format)
+    if output is None:
+        print_answer(answer, format)
+    else:
+        save_answer(answer, output)
+        show.say(f"{output}: {len(answer):,} rows")
+
+
+def save_answer(answer: pl.DataFrame, path: Path) -> None:
+    """Write rows to a file, named after its format, that is there whole or not at all."""
+    draft = path.with_name(f".{path.name}.{os.getpid()}")
+    how = formats.Format(path.suffix[1:].lower())
+    try:
+        with draft.open("wb") as file:
+            file.writelines(formats.written(refound(answer), how))
+        draft.replace(path)
+    finally:
+        draft.unlink(missing_ok=True)
 
 
 def print_answer(answer: pl.DataFrame, how: Format) -> None:

@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
+import polars as pl
 import pytest
 
 from cli import VERBS, main
@@ -171,6 +172,26 @@ def test_sql(shell: Shell):
     assert "Ann Example" in shown
     csv = shell("sql", "SELECT type FROM event ORDER BY position LIMIT 2", "--format", "csv")
     assert csv.splitlines() == ["type", "user.registered.v1", "lead.captured.v1"]
+
+
+def test_an_answer_goes_to_a_file(shell: Shell, tmp_path: Path):
+    status = "SELECT status, position FROM lead"
+    [row] = json.loads(shell("sql", status, "--format", "json"))
+    read: dict[str, Any] = {
+        "csv": pl.read_csv,
+        "json": pl.read_json,
+        "parquet": pl.read_parquet,
+        "arrow": pl.read_ipc_stream,
+    }
+    for suffix, reader in read.items():
+        file = tmp_path / f"lead.{suffix}"
+        shell("sql", status, "-o", str(file))
+        assert reader(file).to_dicts() == [row]
+        shell("sql", "SELECT nonsense FROM lead", "-o", str(file), code=1)
+        assert reader(file).to_dicts() == [row]
+    shell("sql", status, "-o", str(tmp_path / "lead.xls"), code=2)
+    shell("sql", status, "-o", str(tmp_path / "nowhere" / "lead.csv"), code=2)
+    assert {path.suffix[1:] for path in tmp_path.iterdir()} == set(read)
 
 
 def test_sql_as_it_was(shell: Shell):
