@@ -54,7 +54,7 @@ REST_BYTES = 3 * 2**29
 
 DISK_BYTES = 2 * 2**30
 NICE = 10
-REST_SECONDS = 1.0
+REST_SECONDS = 10.0
 """It follows at its leisure while nobody asks, and at once for whoever does."""
 
 THREADS_MAX = 40

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from eventstore.log import Log
     from eventstore.workspace import Workspace
 
-SEAL_SECONDS = 0.5
+SEAL_SECONDS = 0.8
 """How often it is looked whether there is anything to seal; sealing itself takes milliseconds."""
 
 AGAIN_SECONDS = 2.0
