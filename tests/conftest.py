@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import psycopg
 import pytest
+import structlog
 from hypothesis import HealthCheck, settings
 
 from eventstore.postgres import EmbeddedPostgres
@@ -23,6 +24,12 @@ if TYPE_CHECKING:
 settings.register_profile("usual", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile("thorough", settings.get_profile("usual"), max_examples=1_000)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "usual"))
+
+
+@pytest.fixture(autouse=True)
+def _log_lines_of_their_own() -> None:
+    """Verbs that were run in this process before may have said which lines they want."""
+    structlog.reset_defaults()
 
 
 @pytest.fixture(scope="session")
