@@ -49,8 +49,9 @@ MEMORY_BYTES_MAX = 2**30
 MEMORY_SHARE = 4
 """DuckDB may use this part of what the machine has, and no more than the maximum."""
 
-REST_BYTES = 3 * 2**29
-"""What the process may use beside that: the interpreter, what is on its way to a reader."""
+REST_BYTES = 6 * 2**30
+"""What the process may map beside that: the interpreter, what is on its way to a reader, and what
+allocators set aside. With a quarter of it tables of a log of 50,000 events could not be made."""
 
 DISK_BYTES = 2 * 2**30
 NICE = 10
