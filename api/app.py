@@ -27,6 +27,7 @@ from api import (
     deal,
     events,
     health,
+    import_run,
     lead,
     learner,
     local,
@@ -46,7 +47,7 @@ from api.shortcut import Shortcut
 
 MENU = (
     lead, customer, contact, pipeline, deal, activity, ticket, campaign, user, score, learner,
-    custom_fields, clock, bulk, sql, tables, events, catalog, proofs, health, local,
+    custom_fields, import_run, clock, bulk, sql, tables, events, catalog, proofs, health, local,
 )  # fmt: skip
 
 READERS_MAX = 4

@@ -23,6 +23,10 @@ VERBS: dict[str, dict[str, Verb]] = {
             "Import files by a recipe. Asked again, it takes what is new or has changed, nothing "
             "twice.",
         ),
+        "imports": Group(
+            "cli.runs",
+            "Tell which files were imported, when and by whom, and what came of it.",
+        ),
     },
     "The past": {
         "history": Verb(

@@ -190,6 +190,8 @@ def _show(summary: Summary, rejected: Errors, likely: Candidates, *, dry_run: bo
         table.add_row(name, *(f"{getattr(tally, count):,}" for count in COUNTS))
     show.console().print(table)
     show.say(f"{summary.seconds:.1f} s, {summary.rows_per_second:,.0f} rows/s")
+    if not dry_run:
+        show.say(f"This is run {summary.run}: `backstory imports` lists all.")
     if summary.total.clipped:
         show.say(
             f"{summary.total.clipped} events are dated before one that their record has already; "

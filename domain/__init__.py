@@ -12,6 +12,7 @@ from domain.contact import Contact
 from domain.custom_fields import CustomFields
 from domain.customer import Customer
 from domain.deal import Deal
+from domain.import_run import ImportRun
 from domain.lead import Lead
 from domain.pipeline import Pipeline
 from domain.score import Score
@@ -30,6 +31,7 @@ AGGREGATES: tuple[type[State[Any]], ...] = (
     CampaignMember,
     User,
     CustomFields,
+    ImportRun,
     Clock,
     Score,
 )

@@ -96,6 +96,11 @@ MIGRATIONS: tuple[str, ...] = (
         sealed_at timestamptz NOT NULL
     ) WITH (fillfactor = 50);
     """,
+    # What imports were run is told from the log, which has few of these events among all others.
+    """
+    CREATE INDEX log_events_import_run_idx ON log_events (notification_id)
+        WHERE topic LIKE 'import_run.%';
+    """,
 )
 
 

@@ -1,11 +1,12 @@
 """The one way files become events: rows -> commands -> the group commit of the log.
 
-Every row has an id (from its business key) and a version (from its values). They stand in the
-envelope of all events it leads to, as causation and correlation: so the log itself tells which
-rows it has, in which version, and an import needs no books of its own. A row whose version is the
-last one the log has is skipped; a new one becomes its commands; one with another version becomes
-one decision that leads from what is true to what the row says now. Ids of commands follow from the
-version, so what is asked twice is done once, however an import ended.
+Every row has an id (from its business key) and a version (from its values). The version tells both,
+and stands in the envelope of all events it leads to, as causation; the run does as correlation. So
+the log itself tells which rows it has, in which version and from which run, and an import needs no
+books of its own. A row whose version is the last one the log has is skipped; a new one becomes its
+commands; one with another version becomes one decision that leads from what is true to what the row
+says now. What was taken back since does not count. Ids of commands follow from the version, so what
+is asked twice is done once, however an import ended.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from imports.flight import Flight
 from imports.past import Past, Records, recorded, versions_of
 from imports.report import Candidates, Errors, Progress, Summary, Tally
 from imports.rows import Rows, references
+from imports.runs import Entry
 from imports.similar import Lookout
 from imports.source import Reading, settled
 from imports.spill import Spill
@@ -69,7 +71,6 @@ class Import:
         self.errors = errors or Errors(None)
         self.candidates = candidates or Candidates(None)
         self.progress = progress or Progress()
-        self.summary = Summary(recipe.name)
         self.namespace = derived(IMPORTS, recipe.name)
         self.files = find(recipe, path)
         lookups = {
@@ -82,13 +83,16 @@ class Import:
             Rows(recipe, step, reading, self.files.get(step.file or ""), spill)
             for step in recipe.step
         ]
-        self._flight = Flight(writer, actor, self._landed)
+        self.entry = Entry(recipe, self.files, log, writer, actor)
+        self.summary = Summary(recipe.name, self.entry.id)
+        self._flight = Flight(writer, actor, self.entry.id, self._landed)
         self._records = Records(log, recipe.referred_to, spill)
         self._now = datetime.now(UTC)
         self._begin(recipe.step[0])
 
     def run(self) -> Summary:
         """Do it; what is not taken is in `errors`, the rest in the log when this returns."""
+        self.entry.start()
         self._declare_custom_fields()
         first = {rows.step.file: rows for rows in reversed(self._rows)}
         for rows in self._rows:
@@ -101,6 +105,7 @@ class Import:
                 self.progress.done(len(chunk))
             self._flight.land_all()
             self.progress.end()
+        self.entry.end(self.summary.total)
         self.summary.end()
         return self.summary
 
@@ -122,7 +127,9 @@ class Import:
                     description=field.description,
                 )
                 id_ = derived(self.namespace, f"declare\x1f{command!r}")
-                context = Context(self.actor, id_, occurred_at=at, command_id=id_, once=True)
+                context = Context(
+                    self.actor, self.entry.id, occurred_at=at, command_id=id_, once=True
+                )
                 stream_id = custom_fields_id(aggregate)
                 handle(self.writer, command, stream_id, context).result()
 
@@ -130,7 +137,8 @@ class Import:
         """Deal with some rows: they fail, are there already, or go to the writer."""
         self._tally.rows += len(chunk)
         lacking = self._lacking(chunk)
-        past = versions_of(self.log, [row for row in chunk if not row.reasons])
+        readable = [row for row in chunk if not row.reasons]
+        past = versions_of(self.log, readable, self.entry.reverts)
         done = self._done(chunk, past)
         for row in chunk:
             known = past.get(row.id, Past())
@@ -235,9 +243,10 @@ class Import:
 
 def command_ids(row: Row, known: Past) -> list[UUID]:
     """The ids of the commands a row leads to in its version: of each, or of the one change."""
+    again = f"again {known.taken_back}." if known.taken_back else ""
     if revision := known.revision(row.version):
-        return [derived(row.version, str(revision))]
-    return [derived(row.version, f"0.{one.number}") for one in row.asked if one.ask.new]
+        return [derived(row.version, f"{again}{revision}")]
+    return [derived(row.version, f"{again}0.{one.number}") for one in row.asked if one.ask.new]
 
 
 def chunks(items: Iterator[T], size: int) -> Iterator[list[T]]:

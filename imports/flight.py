@@ -51,8 +51,10 @@ class Outcome:
 class Flight:
     """Rows whose commands were handed to the writer and not answered yet."""
 
-    def __init__(self, writer: Writes, actor: UUID, landed: Callable[[Outcome], None]) -> None:
-        self.writer, self.actor, self.landed = writer, actor, landed
+    def __init__(
+        self, writer: Writes, actor: UUID, run_id: UUID, landed: Callable[[Outcome], None]
+    ) -> None:
+        self.writer, self.actor, self.run_id, self.landed = writer, actor, run_id, landed
         self._rows: deque[tuple[Row, bool, Sequence[Answer]]] = deque()
         self._commands = 0
 
@@ -68,8 +70,8 @@ class Flight:
         """Hand a command to the writer; when its queue is full, wait."""
         context = Context(
             actor=self.actor,
-            correlation_id=row.version,
-            causation_id=row.id,
+            correlation_id=self.run_id,
+            causation_id=row.version,
             occurred_at=at,
             command_id=id_,
             once=True,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from imports.runs import revert_id
 from imports.spill import key_of
 
 if TYPE_CHECKING:
@@ -12,19 +13,25 @@ if TYPE_CHECKING:
     from datetime import datetime
     from uuid import UUID
 
+    from psycopg.rows import DictRow
+
     from eventstore.log import Log
     from imports.rows import Row
     from imports.spill import Spill
 
 # LATERAL: one look into the index per record, however little the planner knows of the table.
 VERSIONS = """
-SELECT row_id, latest, coalesce(versions, '{}') AS versions
+SELECT row_id, latest, versions, runs, reverts
 FROM unnest(%s::uuid[], %s::uuid[]) AS wanted(stream_id, row_id)
 CROSS JOIN LATERAL (
     SELECT max(occurred_at) AS latest,
-        array_agg(correlation_id ORDER BY originator_version)
-            FILTER (WHERE causation_id = row_id) AS versions
-    FROM log_events WHERE originator_id = stream_id
+        array_agg(causation_id ORDER BY originator_version) FILTER (WHERE is_row) AS versions,
+        array_agg(correlation_id ORDER BY originator_version) FILTER (WHERE is_row) AS runs,
+        array_agg(DISTINCT correlation_id) FILTER (WHERE correlation_id = ANY(%s)) AS reverts
+    FROM log_events, LATERAL (
+        SELECT substr(uuid_send(causation_id), 1, 8) = substr(uuid_send(row_id), 1, 8) AS is_row
+    ) AS caused
+    WHERE originator_id = stream_id
 ) AS found
 WHERE latest IS NOT NULL
 """
@@ -42,7 +49,9 @@ class Past:
     latest: datetime | None = None
     """When the record's latest event happened."""
     versions: tuple[UUID, ...] = ()
-    """The versions in which the row was imported, oldest first."""
+    """The versions in which the row was imported, oldest first, but for those taken back."""
+    taken_back: int = 0
+    """How many runs were taken back that had to do with the record."""
 
     def revision(self, version: UUID) -> int:
         """Which change of its record a version of the row is; 0: it makes the record."""
@@ -50,16 +59,26 @@ class Past:
         return known - 1 if known and self.versions[-1] == version else known
 
 
-def versions_of(log: Log, rows: Sequence[Row]) -> dict[UUID, Past]:
-    """What the log knows of rows, by their ids; rows whose records it has not are left out."""
-    ids = [row.stream_id for row in rows], [row.id for row in rows]
+def versions_of(log: Log, rows: Sequence[Row], reverts: Sequence[UUID]) -> dict[UUID, Past]:
+    """What the log knows of rows, by their ids; rows whose records it has not are left out.
+
+    `reverts` are the correlations by which runs are taken back.
+    """
+    asked = [row.stream_id for row in rows], [row.id for row in rows], list(reverts)
     with log.cursor() as cursor:
         # Planned anew each time: a plan made while the table was small would scan it for ever.
-        cursor.execute(VERSIONS, ids, prepare=False)
-        return {
-            row["row_id"]: Past(row["latest"], tuple(_runs(row["versions"])))
-            for row in cursor.fetchall()
-        }
+        cursor.execute(VERSIONS, asked, prepare=False)
+        return {row["row_id"]: _past(row) for row in cursor.fetchall()}
+
+
+def _past(row: DictRow) -> Past:
+    reverts = set(row["reverts"] or ())
+    versions = [
+        version
+        for version, run in zip(row["versions"] or (), row["runs"] or (), strict=True)
+        if not reverts or revert_id(run) not in reverts
+    ]
+    return Past(row["latest"], tuple(_unrepeated(versions)), len(reverts))
 
 
 def recorded(log: Log, event_ids: Sequence[UUID]) -> set[UUID]:
@@ -95,7 +114,7 @@ class Records:
         return unsure - found
 
 
-def _runs(versions: Sequence[UUID]) -> list[UUID]:
+def _unrepeated(versions: Sequence[UUID]) -> list[UUID]:
     """Versions without immediate repetition: A A B A -> A B A."""
     return [
         version

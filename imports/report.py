@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
     from types import TracebackType
+    from uuid import UUID
 
     from imports.files import Line
     from imports.recipe import Step
@@ -49,6 +50,7 @@ class Summary:
     """What an import did, in all and step by step."""
 
     recipe: str
+    run: UUID
     steps: dict[str, Tally] = field(default_factory=dict)
     seconds: float = 0.0
     _began: float = field(default_factory=time.perf_counter, repr=False)
@@ -71,6 +73,7 @@ class Summary:
         """All of it, for programs."""
         return {
             "recipe": self.recipe,
+            "run": self.run,
             **_counts(self.total),
             "seconds": self.seconds,
             "rows_per_second": self.rows_per_second,

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from typing import TYPE_CHECKING, Any, NamedTuple, get_type_hints
+from uuid import UUID
 
 from pydantic import ValidationError
 
@@ -22,12 +23,14 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
     from datetime import datetime
     from pathlib import Path
-    from uuid import UUID
 
     from commands.base import Command
     from imports.recipe import Ask, Condition, Recipe, Step
     from imports.source import Cells, Read, Reading
     from imports.spill import Spill
+
+
+FIRST_HALF = (1 << 128) - (1 << 64)
 
 
 class Asked(NamedTuple):
@@ -61,6 +64,11 @@ class Row(NamedTuple):
     version: UUID
     asked: tuple[Asked, ...]
     reasons: tuple[str, ...] = ()
+
+
+def version_of(row_id: UUID, digest: str) -> UUID:
+    """The id of a row with certain values: its first half tells the row, its second the values."""
+    return UUID(int=row_id.int & FIRST_HALF | derived(row_id, digest).int & ~FIRST_HALF)
 
 
 def references(row: Row, step: Step) -> Iterator[tuple[UUID, str]]:
@@ -120,7 +128,7 @@ class Rows:
         )
         stream_id = self.reading.id_of(self.step.record, key or "")
         row_id = derived(self.reading.namespace, f"row of {self.step.name}\x1f{key}")
-        version = derived(row_id, _digest(custom, asked))
+        version = version_of(row_id, _digest(custom, asked))
         if self.spill.set_default(key_of(row_id), key_of(version)) != key_of(version):
             reasons.append(f"{self.step.key} {key!r} stands in this file before, with other values")
         return Row(line, stream_id, row_id, version, asked, tuple(reasons))

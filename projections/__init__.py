@@ -8,6 +8,7 @@ from projections.contact import contact, contact_consent, contact_role
 from projections.custom_fields import custom_field
 from projections.customer import customer, tier_change
 from projections.deal import amount_change, close_date_change, deal, deal_closed, stage_change
+from projections.import_run import import_run
 from projections.lead import engagement, lead, lead_status_change
 from projections.pipeline import pipeline
 from projections.score import score, score_change, score_outcome
@@ -34,6 +35,7 @@ DIMENSIONS: tuple[Dimension, ...] = (
     campaign_member,
     user,
     custom_field,
+    import_run,
     clock,
     score,
 )

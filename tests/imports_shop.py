@@ -7,6 +7,7 @@ import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from domain.import_run import ImportRunEnded, ImportRunStarted
 from eventstore.writer import Writer
 from imports.base import Import
 from imports.recipe import Recipe, load
@@ -69,4 +70,8 @@ def told(event: RecordedEvent) -> tuple[Any, ...]:
 
 def story(workspace: Workspace) -> list[tuple[Any, ...]]:
     """Everything that happened, in an order that does not depend on that of the log."""
-    return sorted(told(event) for event in workspace.log.read())
+    return sorted(
+        told(event)
+        for event in workspace.log.read()
+        if not isinstance(event.event, ImportRunStarted | ImportRunEnded)
+    )

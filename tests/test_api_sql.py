@@ -151,9 +151,10 @@ def test_any_moment_may_be_asked_about(ann: Client):
 
 def test_everybody_asks_about_what_they_just_wrote(ann: Client):
     lead = CaptureLead.example | {"email": "late@example.com"}
+    asked = {"sql": "SELECT max(position) AS p FROM event"}
+    written: dict[str, Any] = {}
     for number in range(5):
         written = ann.post("/leads", lead | {"email": f"late{number}@example.com"}).json()
-        asked = {"sql": "SELECT max(position) AS p FROM event"}
         reply = ann.post("/sql", asked, params={"min_position": written["position"]})
         assert items(reply)[0]["p"] >= written["position"]
         assert reply.json()["position"] >= written["position"]

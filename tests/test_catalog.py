@@ -61,7 +61,7 @@ def test_every_column_is_fed_by_events_that_there_are(entry: Entry):
         assert column.lineage.events, column.name
         assert set(column.lineage.events) <= known
         for source in column.lineage.columns:
-            assert CATALOG.find(source)
+            assert CATALOG.find(source).name
         for field in column.lineage.fields:
             event, _, value = field.partition(": ")
             named = re.fullmatch(r"[a-z_]+", value)

@@ -35,8 +35,8 @@ PERSONAL_NAMES = set("email phone note body evidence resolution".split())
 OF_ONE_AGGREGATE_ALONE = {"GrantConsent", "WithdrawConsent"}
 """Commands that need not name their aggregate: nobody but a contact consents."""
 
-WITHOUT_COMMANDS = {"score"}
-"""Aggregates that only our own learners write."""
+WITHOUT_COMMANDS = {"score", "import_run"}
+"""Aggregates that only our own learners and imports write."""
 
 ON_BEHALF = {"campaign_member"}
 """Aggregates whose events come from commands on another one, their parent."""

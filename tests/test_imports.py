@@ -61,7 +61,9 @@ def test_rows_become_records(workspace, tmp_path):
     summary, errors = run(workspace, shop(tmp_path / "shop"))
     assert errors == []
     assert summary.total.rows == 4 + 3 + 1 + 4
-    assert summary.total.events == workspace.log.last_position() - 2  # two custom fields
+    assert (
+        summary.total.events == workspace.log.last_position() - 2 - 2
+    )  # two custom fields, and the run itself
     won, lost, new, offered = (deal(workspace, key) for key in ("D1", "D2", "D3", "D4"))
     assert (won.status, won.amount, won.currency) == ("won", Decimal(4500), "EUR")
     assert (lost.status, lost.amount) == ("lost", Decimal(55))
@@ -108,12 +110,12 @@ def test_events_happened_when_the_file_says(workspace, tmp_path):
     assert customer.occurred_at == datetime(2024, 1, 1, tzinfo=UTC)
 
 
-def test_the_envelope_names_the_row_and_its_version(workspace, tmp_path):
+def test_the_envelope_names_the_run_and_the_row_in_its_version(workspace, tmp_path):
     run(workspace, shop(tmp_path / "shop"))
     opened, _, won = workspace.log.read_stream(id_of("deal", "D1"))
     [other] = workspace.log.read_stream(id_of("deal", "D3"))
     assert opened.causation_id == won.causation_id != other.causation_id
-    assert opened.correlation_id == won.correlation_id != other.correlation_id
+    assert opened.correlation_id == won.correlation_id == other.correlation_id
     assert opened.actor == SYSTEM
 
 

@@ -68,5 +68,14 @@ def test_an_import_may_be_in_the_name_of_a_user(shell: Shell, tmp_path: Path):
     assert json.loads(shell(*arguments, "--actor", str(moses), "--json"))["imported"] == 1
     with session(shell.data, None, "test") as opened:
         assert [event.event.type for event in opened.workspace.log.read(actor=moses)] == [
-            "deal.opened.v1"
+            "import_run.started.v1",
+            "deal.opened.v1",
+            "import_run.ended.v1",
         ]
+    listed = json.loads(shell("imports", "--json"))
+    assert [(run["created"], run["rows"], run["status"]) for run in listed] == [
+        (10, 12, "ended"),
+        (1, 14, "ended"),
+    ]
+    assert listed[1]["started_by"] == str(moses)
+    assert "deals.csv" in shell("imports")

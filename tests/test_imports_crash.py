@@ -8,8 +8,10 @@ import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
+from uuid import UUID
 
 from eventstore.workspace import Workspace
+from imports.runs import runs
 from tests.imports_shop import run, shop, story
 
 if TYPE_CHECKING:
@@ -58,6 +60,7 @@ def wait_for(workspace: Workspace, position: int, process: subprocess.Popen[byte
 
 
 def test_an_import_killed_again_and_again_is_the_import(workspace, tmp_path):
+    declared = 2
     folder = shop(tmp_path / "shop", many_deals())
     for position in KILLS_AT:
         process = start(folder, workspace)
@@ -70,7 +73,13 @@ def test_an_import_killed_again_and_again_is_the_import(workspace, tmp_path):
     assert process.returncode == 1, err  # some rows are nonsense
     summary = json.loads(out)
     assert (summary["failed"], summary["errors_file"]) == (DEALS // 5, str(folder / "errors.csv"))
-    assert summary["events"] == workspace.log.last_position() - last > 0
+    the_end_of_the_run = 1
+    assert summary["events"] == workspace.log.last_position() - last - the_end_of_the_run > 0
+    [told] = runs(workspace.log)
+    assert (told.id, told.state.status) == (UUID(summary["run"]), "ended")
+    assert told.state.ended is not None
+    assert told.state.ended.events == workspace.log.last_position() - declared - 2
+    assert (told.state.ended.rows, told.state.ended.updated) == (summary["rows"], 0)
     assert summary["steps"]["deal"]["unchanged"] > 0
 
     with Workspace.open(tmp_path, workspace.database_url, "uninterrupted") as other:
@@ -89,8 +98,8 @@ def test_two_imports_of_one_file_at_once_are_one(workspace, tmp_path):
 
     with ThreadPoolExecutor(2) as pool:
         first, second = pool.map(work, ("first", "second"))
-    declared = 2
-    assert first.events + second.events + declared == workspace.log.last_position()
+    declared, noted = 2, sum(len(one.events) for one in runs(workspace.log))
+    assert first.events + second.events + declared + noted == workspace.log.last_position()
     assert first.failed == second.failed == 600 // 5
     with Workspace.open(tmp_path, workspace.database_url, "alone") as other:
         run(other, folder)

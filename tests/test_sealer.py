@@ -86,6 +86,7 @@ def test_what_is_appended_is_sealed_within_a_second_by_one_of_several(workspace)
                 )
                 handle(writer, capture, uuid7(), Context(UUID(int=3), uuid7())).result(30)
         deadline = time.monotonic() + 30
+        found = None
         while time.monotonic() < deadline:
             with workspace.log.cursor() as cursor:
                 found = Tiles(cursor).sealed()
