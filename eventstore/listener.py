@@ -15,6 +15,10 @@ if TYPE_CHECKING:
 
 POLL_SECONDS = 0.25
 
+# Always one look at the end of the index. "Is there one after N" was planned, for an N not known,
+# as a search from the beginning: on a log of 30,000 events 5 ms, for every commit.
+NEWEST = "SELECT max(notification_id) AS position FROM log_events"
+
 
 class Listener:
     """One connection that listens for commits to the log."""
@@ -32,10 +36,8 @@ class Listener:
                     self.log.conninfo, autocommit=True, row_factory=dict_row
                 )
                 self.connection.execute(f"LISTEN {self.log.envelopes.channel_name}")
-            found = self.connection.execute(
-                "SELECT 1 FROM log_events WHERE notification_id > %s LIMIT 1", (after,)
-            )
-            if found.fetchone():
+            found = self.connection.execute(NEWEST).fetchone()
+            if found is not None and (found["position"] or 0) > after:
                 return True
             left = deadline - time.monotonic()
             if left <= 0:
