@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 import uvloop
 
+from api.handover import answered
 from benchmarks.leads import QUALIFY, capture
 from benchmarks.window import Window
 from commands.base import handle
@@ -44,7 +45,7 @@ engage = EngageLead.model_validate({"kind": "form_submitted"})
 async def submit(writer: Writer, command: Command[Lead], lead: UUID) -> None:
     """Ask for one thing, and wait for the commit."""
     context = Context(actor=SYSTEM, correlation_id=uuid7())
-    await asyncio.wrap_future(handle(writer, command, lead, context))
+    await answered(handle(writer, command, lead, context))
 
 
 async def call(

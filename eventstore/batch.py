@@ -19,6 +19,7 @@ from eventstore.intent import Receipt
 from eventstore.replies import outcome_to_reply, reply_to_outcome
 from eventstore.reservations import Reservations
 from eventstore.states import Held
+from eventstore.transaction import Sought
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -87,13 +88,16 @@ class Decision:
 class Batch:
     """Decides intents one after the other under the lock of the log, then appends their events."""
 
-    reservations: Reservations
     turn: Transaction
 
-    def __init__(self, log: Log, states: States, *, careful: bool) -> None:
+    def __init__(
+        self, log: Log, states: States, intents: Sequence[Intent], *, careful: bool
+    ) -> None:
         self.log = log
         self.states = states
+        self.intents = intents
         self.careful = careful
+        self.reservations = Reservations(log.keys, careful=careful)
         self.outcomes: list[Outcome] = []
         self.events: list[NewEvent] = []
         self._of: list[tuple[int, int, Intent, int]] = []  # outcome, events before, intent, version
@@ -104,38 +108,42 @@ class Batch:
         self._done: dict[UUID, list[tuple[UUID, int, int]]] = {}
         self._doing: dict[UUID, int] = {}  # commands that count once, and their outcomes
 
-    def decide(self, turn: Transaction, intents: Sequence[Intent]) -> None:
+    def sought(self) -> Sought:
+        """What the decisions will look at, as far as it can be told."""
+        intents = self.intents
+        streams = chain((i.stream_id for i in intents), *(i.looks.streams for i in intents))
+        return Sought(
+            tuple(dict.fromkeys(streams)),
+            tuple((i.context.key.scope, i.context.key.key) for i in intents if i.context.key),
+            self.reservations.hashes(chain(*(i.looks.claims for i in intents))),
+        )
+
+    def decide(self, turn: Transaction) -> None:
         """Take each decision on the states that the ones before it lead to."""
         self.turn = turn
-        self.reservations = Reservations(turn, self.log.keys, careful=self.careful)
-        self._look(turn, intents)
+        self._heads = turn.known.heads
+        self.reservations.begin(turn)
+        for key, (digest, reply) in turn.known.replies.items():
+            self._replies[key] = digest, reply_to_outcome(reply)
         if behind := [id_ for id_, head in self._heads.items() if self._is_far(id_, head)]:
             raise FarBehind(behind)
-        if once := [i.context.command_id for i in intents if i.context.once or self.careful]:
+        contexts = [intent.context for intent in self.intents]
+        if once := [c.command_id for c in contexts if c.once or self.careful]:
             self._done = turn.events_of(once)
-        for intent in intents:
+        for intent in self.intents:
             self.outcomes.append(self._outcome(intent))
-
-    def _look(self, turn: Transaction, intents: Sequence[Intent]) -> None:
-        """Look up in one trip what the decisions will look at."""
-        keys = [(i.context.key.scope, i.context.key.key) for i in intents if i.context.key]
-        streams = chain((i.stream_id for i in intents), *(i.looks.streams for i in intents))
-        hashes = self.reservations.hashes(chain(*(i.looks.claims for i in intents)))
-        self._heads, stored, holders = turn.known(streams, keys, hashes)
-        self.reservations.are_held(hashes, holders)
-        for key, (digest, reply) in stored.items():
-            self._replies[key] = digest, reply_to_outcome(reply)
 
     def append(self, turn: Transaction) -> list[UUID]:
         """Store what was decided; the ids of the events tell later whether it was."""
         self.reservations.must_be_sure()
+        before_all = turn.last_position
         positions = turn.append(self.events)
         turn.free(self.reservations.freed_at(positions))
         for number, before, intent, version in self._of:
             count = self.outcomes[number].events  # type: ignore[union-attr]
             # A wish may be true already because of what came before it in this batch.
             end = before + count
-            position = positions[end - 1] if end else turn.last_position
+            position = positions[end - 1] if end else before_all
             self.outcomes[number] = Receipt(intent.stream_id, version, position, count)
         self.outcomes = [
             outcome.resolved(self.outcomes) if isinstance(outcome, Pending) else outcome

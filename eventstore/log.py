@@ -23,7 +23,7 @@ from eventstore.errors import Unavailable
 from eventstore.listener import Listener
 from eventstore.mapper import CURRENT, LIFTED, EventMapper, subject_in
 from eventstore.recorder import Bookmarks, EnvelopeRecorder
-from eventstore.transaction import Transaction
+from eventstore.transaction import Sought, Transaction
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -61,6 +61,7 @@ LEAVES = """
     FROM "{schema}".log_events WHERE notification_id > {after}
     ORDER BY notification_id LIMIT {limit}
 """
+NOTHING_SOUGHT = Sought()
 PAGE_ROWS = 2_000
 CONNECT_SECONDS = 5
 RECONNECT_SECONDS_MAX = 4.0
@@ -126,12 +127,15 @@ class Log(Application[UUID]):
         return cast("EnvelopeRecorder", self.recorder)
 
     @contextmanager
-    def transaction(self) -> Iterator[Transaction]:
-        """The turn to write: locked, committed when the block ends, rolled back if it raises."""
+    def transaction(self, sought: Sought = NOTHING_SOUGHT) -> Iterator[Transaction]:
+        """The turn to write: locked, committed when the block ends, rolled back if it raises.
+
+        What is `sought` is looked up at its beginning.
+        """
         turn: Transaction | None = None
         try:
             with self._connection() as connection:
-                turn = Transaction(self, connection.cursor())
+                turn = Transaction(self, connection.cursor(), sought)
                 with turn:
                     yield turn
         except BaseException:

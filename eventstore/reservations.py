@@ -14,7 +14,7 @@ from eventsourcing.persistence import IntegrityError
 from domain.base import Refusal, State
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable
     from uuid import UUID
 
     from eventstore.keys import Keyring
@@ -39,8 +39,9 @@ class Reservation:
 class Reservations:
     """What a batch takes and frees, on top of what the table holds."""
 
-    def __init__(self, turn: Transaction, keys: Keyring | None, *, careful: bool) -> None:
-        self.turn = turn
+    turn: Transaction
+
+    def __init__(self, keys: Keyring | None, *, careful: bool) -> None:
         self.keys = keys
         self.careful = careful
         self.taken: list[Reservation] = []
@@ -50,13 +51,15 @@ class Reservations:
         self._unsure = False
         self._hashes: dict[tuple[str, str], bytes] = {}
 
-    def hashes(self, claims: Iterable[tuple[str, str]]) -> list[bytes]:
+    def hashes(self, claims: Iterable[tuple[str, str]]) -> tuple[bytes, ...]:
         """The keyed hashes that stand for reservations, each once."""
-        return list(dict.fromkeys(self._keyed(kind, value) for kind, value in claims))
+        return tuple(dict.fromkeys(self._keyed(kind, value) for kind, value in claims))
 
-    def are_held(self, hashes: Sequence[bytes], holders: Mapping[bytes, UUID]) -> None:
-        """Know who holds these; nobody, if `holders` does not say."""
-        self._holders = {hash_: holders.get(hash_) for hash_ in hashes}
+    def begin(self, turn: Transaction) -> None:
+        """Know who holds what was sought; nobody, if the log does not say."""
+        self.turn = turn
+        holders = turn.known.holders
+        self._holders = {hash_: holders.get(hash_) for hash_ in turn.sought.hashes}
 
     def holder(self, kind: str, value: str) -> UUID | None:
         """The stream that holds `value` now, this batch included."""

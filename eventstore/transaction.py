@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Self, cast
 import orjson
 import psycopg
 from eventsourcing.persistence import ProgrammingError
-from psycopg.sql import SQL
 
 from eventstore.envelope import event_id
 from eventstore.mapper import PERSONAL, subject_of
@@ -20,6 +19,7 @@ if TYPE_CHECKING:
     from uuid import UUID
 
     from psycopg import Cursor
+    from psycopg.abc import QueryNoTemplate
     from psycopg.rows import DictRow
 
     from eventstore.envelope import NewEvent, RecordedEvent
@@ -42,6 +42,12 @@ KNOWN = """
     SELECT NULL, NULL, scope, key, digest, reply
     FROM idempotency JOIN unnest(%b::bytea[], %b::text[]) AS asked(scope, key) USING (scope, key)
 """
+FREE = """
+    UPDATE reservation SET freed_position = f.position
+    FROM unnest(%b::bytea[], %b::bigint[]) AS f(hash, position)
+    WHERE reservation.hash = f.hash AND freed_position IS NULL
+"""
+FORGET = "DELETE FROM idempotency WHERE stored_at < %s - make_interval(days => %s)"
 KEEP = """
     WITH taken AS (
         INSERT INTO reservation (kind, hash, stream_id, taken_position, freed_position)
@@ -53,8 +59,18 @@ KEEP = """
 """
 
 
+class Sought(NamedTuple):
+    """What somebody wants to know of the log before he writes."""
+
+    streams: tuple[UUID, ...] = ()
+    keys: tuple[tuple[bytes, str], ...] = ()
+    """Of idempotency, as (scope, key)."""
+    hashes: tuple[bytes, ...] = ()
+    """Of reservations."""
+
+
 class Known(NamedTuple):
-    """What the log knows at the beginning of a batch."""
+    """What the log knows of what was sought."""
 
     heads: dict[UUID, int]
     """Newest versions; a stream without events is at 0."""
@@ -69,23 +85,31 @@ class Transaction:
 
     While it lasts no other writer appends, so what it reads of the log is the newest there is.
     Each trip to the database keeps the others waiting, and at its end this thread waits for its
-    turn among those of its process: statements that belong together make one trip.
+    turn among those of its process. So there are two: one that locks the log and looks up what was
+    sought, and one at the end that stores whatever was said to be stored, and commits.
     """
 
     now: datetime
     last_position: int
+    known: Known
 
-    def __init__(self, log: Log, cursor: Cursor[DictRow]) -> None:
+    def __init__(self, log: Log, cursor: Cursor[DictRow], sought: Sought) -> None:
         self.log = log
         self.cursor = cursor
+        self.sought = sought
         self.keys_made: list[UUID] = []
+        self._ending: list[tuple[QueryNoTemplate, Sequence[Any]]] = []
 
     def __enter__(self) -> Self:
-        self.cursor.execute(self.log.envelopes.begin_statement, prepare=False)
-        while self.cursor.nextset():
-            pass
-        found = cast("DictRow", self.cursor.fetchone())
-        self.now, self.last_position = found["now"], found["last"] or 0
+        connection, envelopes = self.cursor.connection, self.log.envelopes
+        with connection.pipeline():
+            for statement in envelopes.begin_statements:
+                connection.execute(statement, prepare=True)
+            clock = connection.execute(envelopes.now_statement, prepare=True)
+            found = self._seek(connection.cursor(), self.sought)
+        row = cast("DictRow", clock.fetchone())
+        self.now, self.last_position = row["now"], row["last"] or 0
+        self.known = _known(self.sought, found)
         return self
 
     def __exit__(
@@ -94,44 +118,37 @@ class Transaction:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        if error is not None:
-            with suppress(psycopg.Error):  # it may be the connection that was lost
-                self.cursor.execute("ROLLBACK")
-            return
-        self.cursor.execute("COMMIT")
-        if self.cursor.statusmessage != "COMMIT":
+        if error is None:
+            try:
+                self._commit()
+            except psycopg.Error:
+                self._roll_back()
+                raise
+        else:
+            self._roll_back()
+
+    def _commit(self) -> None:
+        connection = self.cursor.connection
+        with connection.pipeline():
+            for statement, values in self._ending:
+                connection.execute(statement, values, prepare=True)
+            end = connection.execute("COMMIT", prepare=False)
+        if end.statusmessage != "COMMIT":
             raise ProgrammingError("a statement had failed: nothing was committed")
+
+    def _roll_back(self) -> None:
+        with suppress(psycopg.Error):  # it may be the connection that was lost
+            self.cursor.execute("ROLLBACK")
 
     def heads(self, streams: Iterable[UUID]) -> dict[UUID, int]:
         """The newest version of each stream; a stream without events is at 0."""
-        return self.known(streams, (), ())[0]
+        sought = Sought(tuple(streams))
+        return _known(sought, self._seek(self.cursor, sought)).heads
 
-    def known(
-        self,
-        streams: Iterable[UUID],
-        keys: Sequence[tuple[bytes, str]],
-        hashes: Sequence[bytes],
-    ) -> Known:
-        """What the log knows of streams, idempotency keys and reservations, in one trip."""
-        known = Known(dict.fromkeys(streams, 0), {}, {})
-        self.cursor.execute(
-            KNOWN,
-            (
-                list(known.heads),
-                list(hashes),
-                [scope for scope, _ in keys],
-                [key for _, key in keys],
-            ),
-            prepare=True,
-        )
-        for row in self.cursor.fetchall():
-            if row["key"] is not None:
-                known.replies[bytes(row["hash"]), row["key"]] = bytes(row["digest"]), row["reply"]
-            elif row["hash"] is None:
-                known.heads[row["id"]] = row["version"]
-            else:
-                known.holders[bytes(row["hash"])] = row["id"]
-        return known
+    def _seek(self, cursor: Cursor[DictRow], sought: Sought) -> Cursor[DictRow]:
+        scopes, keys = [scope for scope, _ in sought.keys], [key for _, key in sought.keys]
+        values = list(sought.streams), list(sought.hashes), scopes, keys
+        return cursor.execute(KNOWN, values, prepare=True)
 
     def tail(self, stream_id: UUID, after_version: int) -> list[RecordedEvent]:
         """The events of a stream after a version."""
@@ -171,9 +188,9 @@ class Transaction:
         return found
 
     def append(self, events: Sequence[NewEvent]) -> list[int]:
-        """Store events and return their positions, which rise in the order given.
+        """Store events, and say now what their positions will be: they rise in the order given.
 
-        Raises the library's IntegrityError when a version or an event id is taken.
+        At the end the library's IntegrityError is raised when a version or an event id is taken.
         """
         if not events:
             return []
@@ -183,10 +200,9 @@ class Transaction:
             )
             self.keys_made += self.log.keys.load(self.cursor, subjects, make=True)
         rows = [self.log.mapper.to_stored_event(new) for new in events]
-        self.log.envelopes.insert(self.cursor, rows, self.now)
-        positions = [row["notification_id"] for row in self.cursor.fetchall()]
-        if len(positions) != len(events) or positions != sorted(positions):
-            raise ProgrammingError(f"{len(events)} events went in, {len(positions)} came back")
+        positions = list(range(self.last_position + 1, self.last_position + 1 + len(rows)))
+        self._ending.append(self.log.envelopes.insertion(rows, positions, self.now))
+        self.last_position = positions[-1]
         return positions
 
     def holders(self, hashes: Sequence[bytes]) -> dict[bytes, UUID]:
@@ -202,13 +218,8 @@ class Transaction:
     def free(self, freed: Sequence[tuple[bytes, int]]) -> None:
         """End reservations, as (hash, position of the event that freed it)."""
         if freed:
-            self.cursor.execute(
-                "UPDATE reservation SET freed_position = f.position "
-                "FROM unnest(%b::bytea[], %b::bigint[]) AS f(hash, position) "
-                "WHERE reservation.hash = f.hash AND freed_position IS NULL",
-                ([hash_ for hash_, _ in freed], [position for _, position in freed]),
-                prepare=True,
-            )
+            hashes, positions = [hash_ for hash_, _ in freed], [position for _, position in freed]
+            self._ending.append((FREE, (hashes, positions)))
 
     def keep(
         self,
@@ -218,31 +229,37 @@ class Transaction:
         """Make reservations, and keep replies under their idempotency keys.
 
         Reservations are (kind, hash, stream, position that took it, position that freed it).
-        Raises the library's IntegrityError when one is held.
+        At the end the library's IntegrityError is raised when one is held.
         """
         if not taken and not replies:
             return
         columns = [list(column) for column in zip(*taken, strict=True)] or [[]] * 5
-        self.cursor.execute(
-            KEEP,
-            [
-                *columns,
-                self.now,
-                [scope for scope, _ in replies],
-                [key for _, key in replies],
-                [digest for digest, _ in replies.values()],
-                [orjson.dumps(reply).decode() for _, reply in replies.values()],
-            ],
-            prepare=True,
-        )
+        values = [
+            *columns,
+            self.now,
+            [scope for scope, _ in replies],
+            [key for _, key in replies],
+            [digest for digest, _ in replies.values()],
+            [orjson.dumps(reply).decode() for _, reply in replies.values()],
+        ]
+        self._ending.append((KEEP, values))
 
     def forget_replies(self, days: int) -> None:
         """Drop replies stored longer ago than `days`."""
-        self.cursor.execute(
-            SQL("DELETE FROM idempotency WHERE stored_at < %s - make_interval(days => %s)"),
-            (self.now, days),
-        )
+        self._ending.append((FORGET, (self.now, days)))
 
     def track(self, name: str, position: int) -> None:
         """Move the bookmark of a follower forward, in the same transaction as its events."""
         self.log.bookmarks.advance(self.cursor, name, position)
+
+
+def _known(sought: Sought, found: Cursor[DictRow]) -> Known:
+    known = Known(dict.fromkeys(sought.streams, 0), {}, {})
+    for row in found.fetchall():
+        if row["key"] is not None:
+            known.replies[bytes(row["hash"]), row["key"]] = bytes(row["digest"]), row["reply"]
+        elif row["hash"] is None:
+            known.heads[row["id"]] = row["version"]
+        else:
+            known.holders[bytes(row["hash"])] = row["id"]
+    return known

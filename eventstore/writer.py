@@ -155,10 +155,11 @@ class Writer:
         while True:
             try:
                 self._catch_up(behind)
-                with self.log.transaction() as turn:
+                fresh = Batch(self.log, self.states, intents, careful=careful)
+                with self.log.transaction(fresh.sought()) as turn:
                     if batch is None or not sent or len(turn.recorded(sent)) < len(sent):
-                        batch, sent = Batch(self.log, self.states, careful=careful), []
-                        batch.decide(turn, intents)
+                        batch, sent = fresh, []
+                        batch.decide(turn)
                         sent = batch.append(turn)
                         self._sweep_replies(turn)
             except FarBehind as far:

@@ -105,16 +105,19 @@ class Line:
                 if not said:
                     return
                 if end is client and self._planned and COMMIT in said:
-                    self._cut(said, server)
+                    self._cut(said, client, server)
                     return
                 (server if end is client else client).sendall(said)
 
-    def _cut(self, said: bytes, server: socket.socket) -> None:
+    def _cut(self, said: bytes, client: socket.socket, server: socket.socket) -> None:
         when, stay_away = self._planned or ("before", False)
         self._planned = None
         self.cuts += 1
         if when == "after":
             server.sendall(said)
+            # In a pipeline the server answers when it is asked to, which may come separately.
+            while server not in select.select([client, server], [], [])[0]:
+                server.sendall(client.recv(CHUNK_BYTES))
             server.recv(CHUNK_BYTES)  # it is done; nobody is told
         self.drop(stay_away=stay_away)
 
