@@ -188,7 +188,7 @@ class Writer:
     def _wait_or_give_up(self, error: Unavailable, sent: Sequence[UUID]) -> None:
         """Wait a moment for the database to come back, or raise what is known of the outcome."""
         self.states.clear()  # it may come back as a copy that lacks the newest events
-        if is_full(error) and not sent:
+        if is_full(error):  # said by the database, which has undone it all
             raise StorageFull(said(StorageFull, error)) from error
         now = time.monotonic()
         if self._away_since is None:

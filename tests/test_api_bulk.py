@@ -288,10 +288,10 @@ def test_no_more_is_read_than_can_be_under_way(ann: Client, monkeypatch: pytest.
     decide = Batch.decide
     read = 0
 
-    def held(batch: Batch, turn: Any, intents: Any) -> None:
+    def held(batch: Batch, turn: Any) -> None:
         waiting.set()
         pause.wait(30)
-        decide(batch, turn, intents)
+        decide(batch, turn)
 
     async def body() -> AsyncIterator[bytes]:
         nonlocal read
