@@ -35,6 +35,7 @@ from api import (
     proofs,
     score,
     sql,
+    subject,
     tables,
     ticket,
     user,
@@ -47,7 +48,8 @@ from api.shortcut import Shortcut
 
 MENU = (
     lead, customer, contact, pipeline, deal, activity, ticket, campaign, user, score, learner,
-    custom_fields, import_run, clock, bulk, sql, tables, events, catalog, proofs, health, local,
+    custom_fields, subject, import_run, clock, bulk, sql, tables, events, catalog, proofs, health,
+    local,
 )  # fmt: skip
 
 READERS_MAX = 4

@@ -15,6 +15,11 @@ from commands.contact import (
     UnlinkContact,
     WithdrawConsent,
 )
+from commands.subject import (
+    ForgetContact,
+    PlaceContactLegalHold,
+    ReleaseContactLegalHold,
+)
 from projections.contact import contact
 from readmodels.query import members
 
@@ -35,3 +40,6 @@ accept(router, "/{id}/grant-consent", GrantConsent)
 accept(router, "/{id}/withdraw-consent", WithdrawConsent)
 accept(router, "/{id}/archive", ArchiveContact)
 accept(router, "/{id}/set-custom-fields", SetContactCustomFields)
+accept(router, "/{id}/forget", ForgetContact)
+accept(router, "/{id}/place-legal-hold", PlaceContactLegalHold)
+accept(router, "/{id}/release-legal-hold", ReleaseContactLegalHold)

@@ -12,6 +12,11 @@ from commands.customer import (
     SetCustomerCustomFields,
     SetCustomerPreferences,
 )
+from commands.subject import (
+    ForgetCustomer,
+    PlaceCustomerLegalHold,
+    ReleaseCustomerLegalHold,
+)
 from projections.customer import customer
 from readmodels.customer import (
     customer_contacts,
@@ -46,3 +51,6 @@ accept(router, "/{id}/set-preferences", SetCustomerPreferences)
 accept(router, "/{id}/close", CloseCustomer)
 accept(router, "/{id}/reactivate", ReactivateCustomer)
 accept(router, "/{id}/set-custom-fields", SetCustomerCustomFields)
+accept(router, "/{id}/forget", ForgetCustomer)
+accept(router, "/{id}/place-legal-hold", PlaceCustomerLegalHold)
+accept(router, "/{id}/release-legal-hold", ReleaseCustomerLegalHold)

@@ -12,6 +12,11 @@ from commands.lead import (
     RecycleLead,
     SetLeadCustomFields,
 )
+from commands.subject import (
+    ForgetLead,
+    PlaceLeadLegalHold,
+    ReleaseLeadLegalHold,
+)
 from projections.lead import lead
 from readmodels.lead import (
     lead_board,
@@ -40,3 +45,6 @@ accept(router, "/{id}/disqualify", DisqualifyLead)
 accept(router, "/{id}/recycle", RecycleLead)
 accept(router, "/{id}/convert", ConvertLead)
 accept(router, "/{id}/set-custom-fields", SetLeadCustomFields)
+accept(router, "/{id}/forget", ForgetLead)
+accept(router, "/{id}/place-legal-hold", PlaceLeadLegalHold)
+accept(router, "/{id}/release-legal-hold", ReleaseLeadLegalHold)

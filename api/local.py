@@ -26,7 +26,7 @@ from api.problems import NotFound, Problem
 from api.questions import Relayed
 from domain.values import INTEGER_MAX
 from readmodels.formats import Format
-from replay.rebuild import FOLLOWER_SECONDS_MAX, turn
+from replay.rebuild import FOLLOWER_SECONDS_MAX, clean, turn
 from replay.tables import DECLARED, Here, folder_of
 
 if TYPE_CHECKING:
@@ -126,6 +126,7 @@ async def turn_to(request: Request, generation: UUID) -> Response:
         with node.turning:
             tables, rebuilt = turn(node.workspace, node.follower, folder)
             node.turn_to(tables)
+            clean(node.workspace)
             return asdict(rebuilt)
 
     return Response(orjson.dumps(await to_thread.run_sync(change)), media_type="application/json")

@@ -17,7 +17,7 @@ from eventstore.sealer import Sealer
 from eventstore.workspace import Workspace
 from eventstore.writer import Writer
 from projections.follower import Follower
-from replay.rebuild import FOLLOWER_SECONDS_MAX, renew, turn
+from replay.rebuild import FOLLOWER_SECONDS_MAX, clean, renew, turn
 from replay.tables import open_tables
 
 if TYPE_CHECKING:
@@ -28,6 +28,9 @@ if TYPE_CHECKING:
     from projections.tables import Tables
     from readmodels.base import Database
 
+
+LOOK_SECONDS, RETRY_SECONDS = 0.25, 60.0
+"""How often to look whether tables have to be renewed, and when to try what failed again."""
 
 log = structlog.get_logger()
 
@@ -59,7 +62,8 @@ class Node:
         self._asked = threading.Condition()
         self._closed = False
         self.turning = threading.Lock()
-        self._renewal = threading.Thread(target=self._renew, name="renewal")
+        self._closing = threading.Event()
+        self._renewal = threading.Thread(target=self._keep_new, name="renewal")
 
     @classmethod
     def open(
@@ -74,8 +78,7 @@ class Node:
         self.sealer.start()
         self.follower.start()
         self.pulse.start()
-        if self.tables.outdated:
-            self._renewal.start()
+        self._renewal.start()
         return self
 
     @contextmanager
@@ -106,22 +109,31 @@ class Node:
             self.follower = follower
         self._let_go(old)
 
-    def _renew(self) -> None:
-        """Make anew, beside the tables that answer, those that are declared otherwise today."""
-        outdated = sorted(self.tables.outdated)
-        log.info("tables.outdated", tables=outdated)
+    def _keep_new(self) -> None:
+        """Renew tables that are outdated, and the file that may still hold who was forgotten."""
+        renewed = True
+        while not self._closing.wait(LOOK_SECONDS if renewed else RETRY_SECONDS):
+            if self.tables.outdated or self.tables.leftovers:
+                renewed = self._renew()
+
+    def _renew(self) -> bool:
+        """Make anew, beside the tables that answer, those that have to be; whether that is done."""
+        outdated, leftovers = sorted(self.tables.outdated), self.tables.leftovers
+        log.info("tables.outdated", tables=outdated, leftovers=leftovers)
         try:
             with self.turning:
                 generation = renew(self.workspace, self.tables, self._go_on)
                 tables, renewed = turn(self.workspace, self.follower, generation)
                 self.turn_to(tables)
+                clean(self.workspace)
         except Closing:
-            return
+            return False
         except Exception:  # the old tables go on answering
-            log.exception("tables.not_renewed", tables=outdated)
-            return
+            log.exception("tables.not_renewed", tables=outdated, leftovers=leftovers)
+            return False
         differ = sorted(name for name, same in renewed.same.items() if not same)
         log.info("tables.renewed", tables=outdated, position=renewed.position, differ=differ)
+        return True
 
     def _go_on(self, _: int) -> None:
         if self._closed:
@@ -132,6 +144,7 @@ class Node:
         if self._closed:
             return
         self._closed = True
+        self._closing.set()
         if self._renewal.is_alive():
             self._renewal.join()
         self.questions.close()

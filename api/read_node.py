@@ -59,11 +59,16 @@ REST_SECONDS = 10.0
 """It follows at its leisure while nobody asks, and at once for whoever does."""
 
 THREADS_MAX = 40
+LOOK_SECONDS = 1.0
+
 OVERDUE = 75
 """Exit code when a question could be ended in no other way."""
 
 NOT_FOLLOWING = 76
 """Exit code when the tables could not follow the log."""
+
+LEFTOVERS = 77
+"""Exit code when the personal file has to be made anew, for somebody was forgotten."""
 
 log = structlog.get_logger()
 
@@ -133,8 +138,13 @@ def overdue() -> None:
 
 
 def _watch(follower: Follower) -> None:
-    """End with the follower, which a question may have left without memory; and start again."""
-    follower.ended.wait()
+    """End with the follower, which a question may have left without memory; and start again.
+
+    So it does when somebody was forgotten: at its start the file is made anew.
+    """
+    while not follower.ended.wait(LOOK_SECONDS):
+        if follower.tables.leftovers:
+            os._exit(LEFTOVERS)
     if follower.error is not None:
         os._exit(NOT_FOLLOWING)
 
@@ -160,6 +170,11 @@ def _tables(workspace: Workspace, folder: Path) -> Tables:
         log.warning("tables begun anew", reason=str(error))
         shutil.rmtree(folder)
         folder.mkdir()
+        tables = open_tables(workspace, folder)
+    if tables.leftovers:
+        tables.close()
+        for path in folder.glob("personal-*"):
+            path.unlink()
         tables = open_tables(workspace, folder)
     kept = tuple(path.name for path in tables.paths)
     for path in folder.iterdir():

@@ -2,6 +2,7 @@
 
 from api.answers import answer, show
 from api.base import accept, doors
+from commands.subject import ForgetTicket
 from commands.ticket import (
     AddTicketNote,
     AssignTicket,
@@ -52,3 +53,4 @@ accept(router, "/{id}/change-priority", ChangeTicketPriority)
 accept(router, "/{id}/categorize", CategorizeTicket)
 accept(router, "/{id}/rate", RateTicket)
 accept(router, "/{id}/set-custom-fields", SetTicketCustomFields)
+accept(router, "/{id}/forget", ForgetTicket)

@@ -2,6 +2,7 @@
 
 from api.answers import answer, show
 from api.base import accept, doors
+from commands.subject import ForgetUser
 from commands.user import ChangeUserTeam, DeactivateUser, ReactivateUser, RegisterUser
 from projections.user import user
 from readmodels.user import owner_performance, owner_sales
@@ -16,3 +17,4 @@ accept(router, "/{id}/register", RegisterUser)
 accept(router, "/{id}/change-team", ChangeUserTeam)
 accept(router, "/{id}/deactivate", DeactivateUser)
 accept(router, "/{id}/reactivate", ReactivateUser)
+accept(router, "/{id}/forget", ForgetUser)

@@ -12,10 +12,11 @@ from domain.base import Event, State
 from eventstore.intent import Looks
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
     from concurrent.futures import Future
 
     from eventstore.intent import Context, Receipt, Writes
+    from eventstore.naming import Naming
 
 S = TypeVar("S", bound=State[Any])
 R = TypeVar("R", bound=State[Any])
@@ -45,6 +46,9 @@ class World(Protocol):
 
     def holder(self, kind: str, value: str) -> UUID | None:
         """The stream that holds a reservation, such as `("lead.email", "ann@example.com")`."""
+
+    def naming(self, ids: frozenset[UUID]) -> Iterable[Naming]:
+        """The events that name one of these records: found in the log, so this takes a while."""
 
     def new_id(self, purpose: str) -> UUID:
         """An id derived from the command: the same command asked twice derives the same."""

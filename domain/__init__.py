@@ -16,6 +16,7 @@ from domain.import_run import ImportRun
 from domain.lead import Lead
 from domain.pipeline import Pipeline
 from domain.score import Score
+from domain.subject import Subject
 from domain.ticket import Ticket
 from domain.user import User
 
@@ -31,6 +32,7 @@ AGGREGATES: tuple[type[State[Any]], ...] = (
     CampaignMember,
     User,
     CustomFields,
+    Subject,
     ImportRun,
     Clock,
     Score,

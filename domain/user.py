@@ -71,6 +71,10 @@ class UserInactive(Refusal):
     """The user {user_id} is deactivated."""
 
 
+class UserStillActive(Refusal):
+    """The user still works here; deactivate the user first."""
+
+
 class ManagerNotActive(Refusal):
     """The manager {manager_id} is {status}; only an active user manages others."""
 

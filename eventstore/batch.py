@@ -16,13 +16,14 @@ from eventstore.errors import (
     StaleVersion,
 )
 from eventstore.intent import Receipt
+from eventstore.naming import NamesFarBehind, Naming, named_by
 from eventstore.replies import outcome_to_reply, reply_to_outcome
 from eventstore.reservations import Reservations
 from eventstore.states import Held
 from eventstore.transaction import Sought
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from eventstore.intent import Addressed, IdempotencyKey, Intent, Outcome
     from eventstore.log import Log
@@ -73,6 +74,14 @@ class Decision:
         """The stream that holds a reservation."""
         return self.batch.reservations.holder(kind, value)
 
+    def naming(self, ids: frozenset[UUID]) -> Iterable[Naming]:
+        """The events that name one of these records."""
+        batch, turn = self.batch, self.batch.turn
+        yield from batch.log.names.under_lock(turn.cursor, ids, turn.last_position)
+        for new in batch.events:
+            if (names := named_by(new.event)) & ids:
+                yield Naming(batch.log.state_of(new.event), new.stream_id, names)
+
     def new_id(self, purpose: str) -> UUID:
         """An id derived from the command. Nothing has it yet, which saves looking it up.
 
@@ -121,6 +130,8 @@ class Batch:
     def decide(self, turn: Transaction) -> None:
         """Take each decision on the states that the ones before it lead to."""
         self.turn = turn
+        if turn.forgot:
+            self.states.clear()  # they may hold what nobody is to read any more
         self._heads = turn.known.heads
         self.reservations.begin(turn)
         for key, (digest, reply) in turn.known.replies.items():
@@ -210,6 +221,8 @@ class Batch:
         outcome: Outcome
         try:
             outcome = self._decided(intent)
+        except NamesFarBehind:
+            raise
         except (EventStoreError, Refusal) as error:
             # With its traceback it would hold the whole batch, and the batch it.
             outcome = error.with_traceback(None)
@@ -266,6 +279,7 @@ class Batch:
                 if isinstance(item, Event)
                 else (item.stream_id, item.event)
             )
+            self.log.forgotten.refuse(event, stream_id)
             held = changed.get(stream_id) or self.held(self.log.state_of(event), stream_id)
             state = held.state.evolve(event)
             freed, taken = self.reservations.changes(held.state, state)

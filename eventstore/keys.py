@@ -105,6 +105,7 @@ class Keyring:
         self.fingerprint = hmac.digest(master, b"fingerprint", "sha256").hex()[:16]
         self._known: OrderedDict[UUID, bytes | None] = OrderedDict()
         self._cipher = lru_cache(CIPHERS_MAX)(AESGCM)
+        self._destroyed: set[UUID] = set()
         self._guard = threading.Lock()
 
     def keyed_hash(self, kind: str, value: str) -> bytes:
@@ -123,6 +124,8 @@ class Keyring:
         """`encrypt` for several fields of one event."""
         with self._guard:
             key = self._known.get(subject)
+            if subject in self._destroyed:
+                key = os.urandom(KEY_BYTES)  # nobody keeps it: what it seals, opens nowhere
         if key is None:
             raise KeyError(f"no key loaded for subject {subject}")
         cipher, event, person = self._cipher(key), str(event_id), str(subject)
@@ -171,6 +174,8 @@ class Keyring:
         found = {row["subject"]: bytes(row["wrapped"]) for row in cursor.fetchall()}
         with self._guard:
             for subject in missing:
+                if subject in self._destroyed:
+                    continue
                 sealed = found.get(subject)
                 key = self._unwrapped(subject, sealed) if sealed else drafts.get(subject)
                 self._known[subject] = key
@@ -186,12 +191,21 @@ class Keyring:
             for subject in subjects or ():
                 self._known.pop(subject, None)
 
+    def destroyed(self, subjects: Iterable[UUID]) -> None:
+        """Never again use the keys of these subjects, nor make others for them."""
+        with self._guard:
+            self._destroyed.update(subjects)
+            for subject in self._destroyed & self._known.keys():
+                del self._known[subject]
+            self._cipher.cache_clear()
+
     def _missing(self, subjects: Iterable[UUID], *, make: bool) -> list[UUID]:
         with self._guard:
             return [
                 subject
                 for subject in dict.fromkeys(subjects)
-                if subject not in self._known or (make and self._known[subject] is None)
+                if subject not in self._destroyed
+                and (subject not in self._known or (make and self._known[subject] is None))
             ]
 
     def _wrapped(self, subject: UUID, key: bytes) -> bytes:

@@ -16,12 +16,13 @@ from eventsourcing.utils import Environment, EnvType, get_topic
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from psycopg.sql import SQL, Composable
 
-from domain import AGGREGATES, events_of
 from domain.base import Event, State
 from eventstore.envelope import RecordedEvent, StoredEnvelope
 from eventstore.errors import Unavailable
+from eventstore.forgetting import Forgotten
 from eventstore.listener import Listener
 from eventstore.mapper import CURRENT, LIFTED, EventMapper, subject_in
+from eventstore.naming import STATES, Names
 from eventstore.recorder import Bookmarks, EnvelopeRecorder
 from eventstore.transaction import Sought, Transaction
 
@@ -36,9 +37,6 @@ if TYPE_CHECKING:
 
     from eventstore.keys import Keyring
 
-STATES: dict[type[Event], type[State[Any]]] = {
-    event: state for state in AGGREGATES for event in events_of(state)
-}
 ARROW = """
     SELECT notification_id AS position, event_id::text AS event_id,
         originator_id::text AS stream_id, originator_version AS version, topic AS type,
@@ -102,6 +100,8 @@ class Log(Application[UUID]):
         )
         self.table = self.envelopes.table
         self.bookmarks = Bookmarks(self.envelopes.datastore)
+        self.forgotten = Forgotten(self)
+        self.names = Names(self)
         self._mine = threading.local()
         self._opened: list[Listener | adbc.Connection] = []
 
@@ -175,6 +175,7 @@ class Log(Application[UUID]):
     def read_stream(self, stream_id: UUID, after_version: int = 0) -> list[RecordedEvent]:
         """The events of one stream, in order, after a version."""
         with self.cursor() as cursor:
+            self.forgotten.heed(cursor)
             return self.stream_in(cursor, stream_id, after_version)
 
     def stream_in(
@@ -215,6 +216,7 @@ class Log(Application[UUID]):
         while left is None or left > 0:
             page = PAGE_ROWS if left is None else min(PAGE_ROWS, left)
             with self.cursor() as cursor:
+                self.forgotten.heed(cursor)
                 rows = self.envelopes.select_envelopes(cursor, where, [*values, page])
                 recorded = self.open_rows(cursor, rows)
             yield from recorded
@@ -237,6 +239,7 @@ class Log(Application[UUID]):
         if self.keys is None:
             raise ValueError("the workspace was opened without its keys")
         with self.cursor() as cursor:
+            self.forgotten.heed(cursor)
             self.keys.load(cursor, subjects, make=False)
         return self.keys.decrypt
 

@@ -31,7 +31,8 @@ COLUMNS = (
 
 # One clock for a batch: the server's, which here never runs backwards.
 NOW = (
-    "SELECT greatest(clock_timestamp(), recorded_at) AS now, notification_id AS last "
+    "SELECT greatest(clock_timestamp(), recorded_at) AS now, notification_id AS last, "
+    "(SELECT max(notification_id) FROM {table} WHERE topic = 'subject.forgotten.v1') AS forgotten "
     "FROM (SELECT 1) AS one LEFT JOIN (SELECT recorded_at, notification_id FROM {table} "
     "ORDER BY notification_id DESC LIMIT 1) AS newest ON true"
 )
@@ -70,7 +71,7 @@ class EnvelopeRecorder(PostgresApplicationRecorder):
             "%b::uuid[], %b::uuid[], %b::uuid[]) AS new(n, s, v, t, d, e, o, a, c, p), "
             "(SELECT setval(%s, %s)) AS moved RETURNING notification_id"
         ).format(table=self.table)
-        self.sequence = f"{self.table.as_string()[:-1]}_notification_id_seq\""
+        self.sequence = f'{self.table.as_string()[:-1]}_notification_id_seq"'
 
     def create_table(self) -> None:
         """Create or migrate every table of the workspace."""
@@ -114,8 +115,7 @@ class EnvelopeRecorder(PostgresApplicationRecorder):
         self, curs: Cursor[DictRow], stored_events: Sequence[StoredEvent], **_: Any
     ) -> None:
         self.lock(curs)
-        now = curs.execute(self.now_statement, prepare=True).fetchone()
-        assert now is not None
+        now = cast("DictRow", curs.execute(self.now_statement, prepare=True).fetchone())
         first = (now["last"] or 0) + 1
         positions = list(range(first, first + len(stored_events)))
         curs.execute(*self.insertion(stored_events, positions, now["now"]), prepare=True)

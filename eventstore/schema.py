@@ -101,6 +101,11 @@ MIGRATIONS: tuple[str, ...] = (
     CREATE INDEX log_events_import_run_idx ON log_events (notification_id)
         WHERE topic LIKE 'import_run.%';
     """,
+    # Every process asks at every turn whether somebody was forgotten since the last.
+    """
+    CREATE INDEX log_events_subject_forgotten_idx ON log_events (notification_id)
+        WHERE topic = 'subject.forgotten.v1';
+    """,
 )
 
 

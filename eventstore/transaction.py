@@ -92,6 +92,8 @@ class Transaction:
     now: datetime
     last_position: int
     known: Known
+    forgot: bool
+    """Whether somebody was forgotten since this process last looked."""
 
     def __init__(self, log: Log, cursor: Cursor[DictRow], sought: Sought) -> None:
         self.log = log
@@ -99,6 +101,7 @@ class Transaction:
         self.sought = sought
         self.keys_made: list[UUID] = []
         self._ending: list[tuple[QueryNoTemplate, Sequence[Any]]] = []
+        self._forgetting: list[tuple[QueryNoTemplate, Sequence[Any]]] = []
 
     def __enter__(self) -> Self:
         connection, envelopes = self.cursor.connection, self.log.envelopes
@@ -110,6 +113,9 @@ class Transaction:
         row = cast("DictRow", clock.fetchone())
         self.now, self.last_position = row["now"], row["last"] or 0
         self.known = _known(self.sought, found)
+        self.forgot = (row["forgotten"] or 0) > self.log.forgotten.position
+        if self.forgot:
+            self.log.forgotten.heed(self.cursor)
         return self
 
     def __exit__(
@@ -130,7 +136,7 @@ class Transaction:
     def _commit(self) -> None:
         connection = self.cursor.connection
         with connection.pipeline():
-            for statement, values in self._ending:
+            for statement, values in (*self._ending, *self._forgetting):
                 connection.execute(statement, values, prepare=True)
             end = connection.execute("COMMIT", prepare=False)
         if end.statusmessage != "COMMIT":
@@ -199,6 +205,7 @@ class Transaction:
                 subject_of(new.event, new.stream_id) for new in events if PERSONAL[type(new.event)]
             )
             self.keys_made += self.log.keys.load(self.cursor, subjects, make=True)
+        self._forgetting += self.log.forgotten.destroying(events)
         rows = [self.log.mapper.to_stored_event(new) for new in events]
         positions = list(range(self.last_position + 1, self.last_position + 1 + len(rows)))
         self._ending.append(self.log.envelopes.insertion(rows, positions, self.now))

@@ -38,6 +38,7 @@ class Workspace:
         directory.mkdir(parents=True, exist_ok=True)
         keyring = Keyring(master_key(directory)) if keys else None
         log = Log(database_url, f"backstory_{name}", keyring)
+        log.forgotten.reapply()
         return cls(name, directory, database_url, log, keyring)
 
     def close(self) -> None:

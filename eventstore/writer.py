@@ -35,6 +35,7 @@ from eventstore.intent import (
     Outcome,
     Receipt,
 )
+from eventstore.naming import NamesFarBehind
 from eventstore.states import Held, States
 
 if TYPE_CHECKING:
@@ -164,6 +165,8 @@ class Writer:
                         self._sweep_replies(turn)
             except FarBehind as far:
                 behind = far.streams
+            except NamesFarBehind as far:
+                self.log.names.look(far.ids)
             except IntegrityError:
                 # Another stream holds a reservation: this time, look before each leap.
                 if careful:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from eventstore.intent import Addressed, Context, Looks
     from eventstore.log import Log
+    from eventstore.naming import Naming
 
 HOLDER = "SELECT stream_id FROM reservation WHERE hash = %s AND freed_position IS NULL"
 
@@ -46,6 +47,10 @@ class Stage:
     def holder(self, kind: str, value: str) -> UUID | None:
         """The stream that holds a reservation."""
         return self.rehearsal.holder(kind, value)
+
+    def naming(self, ids: frozenset[UUID]) -> Iterable[Naming]:
+        """The events of the log that name one of these records."""
+        return self.rehearsal.log.names.look(ids)
 
     def new_id(self, purpose: str) -> UUID:
         """The id the writer would derive."""

@@ -12,6 +12,7 @@ from projections.import_run import import_run
 from projections.lead import engagement, lead, lead_status_change
 from projections.pipeline import pipeline
 from projections.score import score, score_change, score_outcome
+from projections.subject import legal_hold, subject
 from projections.ticket import (
     ticket,
     ticket_note,
@@ -35,6 +36,8 @@ DIMENSIONS: tuple[Dimension, ...] = (
     campaign_member,
     user,
     custom_field,
+    subject,
+    legal_hold,
     import_run,
     clock,
     score,

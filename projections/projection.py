@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import orjson
 import polars as pl
 
+from domain.subject import SubjectForgotten
 from projections.batch import Batch
 from projections.fold import assigned, effective, facts, fill
 from projections.log import event as event_table
@@ -145,12 +147,25 @@ class PersonalProjection(Projection):
     ) -> None:
         super().__init__(store, shapes, only)
         self._opener = opener
+        self._personal = [
+            (part, tuple(c.digest_of for c in shape.table.columns if c.digest_of))
+            for shape in shapes
+            for part in shape.table.parts()
+        ]
 
     def write(self, frames: Mapping[type[Event], pl.DataFrame]) -> None:
-        """Open what is sealed, and write what the declarations say."""
+        """Open what is sealed, and write what the declarations say.
+
+        What was opened before its key was destroyed is not shown a moment longer.
+        """
         opened, faults = self._opener.open(frames)
         super().note(faults)
         super().write(opened)
+        if SubjectForgotten in frames:
+            for carried in self._carried.values():
+                carried.settle()
+            records = frames[SubjectForgotten]["record_ids"]
+            self.store.erase(self._personal, [id for ids in records for id in orjson.loads(ids)])
 
     def note(self, faults: pl.DataFrame) -> None:
         """Events that could not be read are the other file's business."""

@@ -40,6 +40,8 @@ class Store:
             for part, columns in self._columns.items()
         }
         self.writing = False
+        self.leftovers = "leftovers" in tables_of(connection, catalog)
+        """Whether the file may hold values that are not shown any more."""
         self.position = self._moved = self._bookmark.position
         connection.begin()
         for part, columns in self._columns.items():
@@ -108,6 +110,26 @@ class Store:
                 f"DELETE FROM {self.named(part)} AS stored {using}WHERE {condition}"
             )
 
+    def erase(self, parts: Sequence[tuple[str, Sequence[str]]], ids: Sequence[str]) -> None:
+        """Let these columns of some records be NULL, and note it if any was not.
+
+        The file may still hold the values in places that no question reaches.
+        """
+        self._begin()
+        erased = 0
+        for part, columns in parts:
+            names = [quoted(column) for column in columns]
+            [(rows,)] = self._connection.execute(
+                f"UPDATE {self.named(part)} SET {', '.join(f'{name} = NULL' for name in names)} "
+                "WHERE id IN (SELECT unnest($1::UUID[])) "
+                f"AND ({' OR '.join(f'{name} IS NOT NULL' for name in names)})",
+                [list(ids)],
+            ).fetchall()
+            erased += rows
+        if erased and not self.leftovers:
+            self._connection.execute(f"CREATE TABLE {self._schema}.leftovers (note VARCHAR)")
+            self.leftovers = True
+
     def count(self, part: str) -> int:
         """How many rows a table has."""
         [(rows,)] = self._connection.execute(f"SELECT count(*) FROM {self.named(part)}").fetchall()
@@ -173,6 +195,15 @@ class Store:
         if not self.writing:
             self._connection.begin()
             self.writing = True
+
+
+def tables_of(connection: duckdb.DuckDBPyConnection, catalog: str) -> set[str]:
+    """The names of all tables stored in a file."""
+    found = connection.execute(
+        "SELECT table_name FROM duckdb_tables() WHERE database_name = ? AND schema_name = 'stored'",
+        [catalog],
+    )
+    return {name for (name,) in found.fetchall()}
 
 
 def declared_in(connection: duckdb.DuckDBPyConnection, schema: str) -> dict[str, str]:

@@ -127,6 +127,11 @@ class Tables:
         """How many events or values could not be read."""
         return sum(projection.poisoned for projection in self._projections)
 
+    @property
+    def leftovers(self) -> bool:
+        """Whether a file may still hold values of somebody who was forgotten."""
+        return any(projection.store.leftovers for projection in self._projections)
+
     def read(self, table: pa.Table) -> Batch:
         """The first half of `apply`, which changes nothing: it may run ahead of another batch."""
         return Batch.read(table, self._decoder.another())

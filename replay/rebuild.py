@@ -15,8 +15,10 @@ from replay.base import ReplayError
 from replay.tables import (
     Here,
     catch_up,
+    forget_elsewhere,
     new_generation,
     open_tables,
+    personal_tables,
     previous,
     turn_to,
     unseen,
@@ -64,11 +66,13 @@ def build(workspace: Workspace, progress: Progress = unseen) -> Path:
 def renew(workspace: Workspace, old: Tables, progress: Progress = unseen) -> Path:
     """A generation in which only the outdated tables are made from the log.
 
-    The others are taken over as they are; those of `old` may follow the log meanwhile.
+    So are the personal ones where their file may hold values of somebody who was forgotten. The
+    others are taken over as they are; those of `old` may follow the log meanwhile.
     """
+    needed = old.needed | (personal_tables() if old.leftovers else set())
     with (
         new(workspace) as generation,
-        closing(open_tables(workspace, generation, only=old.needed)) as fresh,
+        closing(open_tables(workspace, generation, only=needed)) as fresh,
     ):
         catch_up(fresh, workspace.log, old.position, progress)
         catch_up(fresh, workspace.log, fresh.take_over(old), progress)
@@ -90,11 +94,18 @@ def new(workspace: Workspace) -> Iterator[Path]:
 def open_renewed(workspace: Workspace, progress: Progress = unseen) -> Tables:
     """The tables of a workspace that no other process has open; outdated ones are renewed."""
     tables = open_tables(workspace, kept=True)
-    if not tables.outdated:
+    if not tables.outdated and not tables.leftovers:
         return tables
     with closing(tables):
         turn_to(renew(workspace, tables, progress))
+    clean(workspace)
     return open_tables(workspace)
+
+
+def clean(workspace: Workspace) -> None:
+    """Leave no value on the disk of anybody who was forgotten, in tables that count no more."""
+    if workspace.log.forgotten.position:
+        forget_elsewhere(workspace.directory)
 
 
 def rebuild(workspace: Workspace, progress: Progress = unseen, built: Build = build) -> Rebuilt:
@@ -103,6 +114,7 @@ def rebuild(workspace: Workspace, progress: Progress = unseen, built: Build = bu
     generation = built(workspace, progress)
     rebuilt = take(workspace, generation)
     remove_others(generation)
+    clean(workspace)
     return replace(rebuilt, seconds=round(time.monotonic() - began, 3))
 
 

@@ -58,7 +58,7 @@ class Recomputed:
     streams: int = 0
     reservations: int = 0
     sealed: int = 0
-    """Streams with personal values whose keys are gone: what they hold cannot be told."""
+    """Streams whose keys are gone, though nobody forgot them: what they hold cannot be told."""
     wrong: list[WrongReservation] = field(default_factory=list)
     unreadable: list[EventUnreadable] = field(default_factory=list)
 
@@ -124,7 +124,8 @@ def _held(
         found.unreadable += broken
         return None
     readable = [event for event in events if not isinstance(event, EventUnreadable)]
-    if any(value is HIDDEN for recorded in readable for _, value in recorded.event):
+    hidden = any(value is HIDDEN for recorded in readable for _, value in recorded.event)
+    if hidden and readable[0].stream_id not in log.forgotten.gone:
         found.sealed += 1
         return None
     return _spans(log, readable)

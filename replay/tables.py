@@ -141,6 +141,24 @@ def catch_up(tables: Tables, log: Log, until: int, progress: Progress = unseen) 
             progress(taken.position)
 
 
+def personal_tables() -> set[str]:
+    """The names of the tables with personal columns."""
+    return {table.name for table in DECLARED.values() if table.personal}
+
+
+def forget_elsewhere(directory: Path) -> None:
+    """Remove the personal files of all tables but those that count.
+
+    Should these count again, they are made from the log, which opens no value of a person who was
+    forgotten.
+    """
+    counting = current(directory)
+    for generation in folder_of(directory).iterdir():
+        if generation.is_dir() and not generation.is_symlink() and generation != counting:
+            for path in generation.glob(f"{PERSONAL}-*"):
+                path.unlink(missing_ok=True)
+
+
 def tables_in(file: str) -> list[Table]:
     """The tables of one file."""
     return [table for table in DECLARED.values() if table.personal == (file == PERSONAL)]

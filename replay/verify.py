@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 LOOKS, PAUSE_SECONDS = 10, 0.1
 
-Kind = Literal["table", "bookmark", "poison", "reservation", "model"]
+Kind = Literal["table", "bookmark", "poison", "reservation", "key", "model"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +88,7 @@ def verify(
     ):
         Comparison(log, kept, rebuilt, verdict, progress).run()
     with verdict.timed("reservations"):
+        _keys(log, verdict)
         _reservations(log, verdict)
     if models:
         from learning.verification import verify_models  # noqa: PLC0415 - a second of loading
@@ -188,9 +189,23 @@ def _target(standing: Standing, file: str) -> int:
     return end if file == MAIN or end > bookmark else bookmark
 
 
+def _keys(log: Log, verdict: Verdict) -> None:
+    """Keys that the log says were destroyed, and that are there."""
+    with log.cursor() as cursor:
+        log.forgotten.heed(cursor)
+        cursor.execute(
+            "SELECT subject FROM subject_key WHERE subject = ANY(%b::uuid[]) ORDER BY 1",
+            (list(log.forgotten.key_ids),),
+        )
+        for row in cursor.fetchall():
+            verdict.find("key", f"the key of {row['subject']} is there, but it was forgotten")
+
+
 def _reservations(log: Log, verdict: Verdict) -> None:
     found = recompute(log, log.last_position())
     verdict.reservations, verdict.streams_sealed = found.reservations, found.sealed
+    if found.sealed:
+        verdict.find("key", f"the keys of {found.sealed} streams are gone, but nobody forgot them")
     for wrong in found.wrong:
         verdict.find("reservation", wrong)
     for unreadable in found.unreadable:

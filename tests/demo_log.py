@@ -18,7 +18,7 @@ from domain.base import Event, State
 from domain.score import Score, score_id
 from domain.user import MODELS
 from eventstore.envelope import RecordedEvent
-from eventstore.log import STATES
+from eventstore.naming import STATES, Naming, named_by
 from learning import LEARNERS
 from learning.base import Training
 
@@ -117,6 +117,12 @@ class Asked:
     def holder(self, kind: str, value: str) -> UUID | None:
         """The stream that holds a reservation."""
         return self.teller.holders.get((kind, value))
+
+    def naming(self, ids: frozenset[UUID]) -> Iterator[Naming]:
+        """The events that name one of these records."""
+        for recorded in self.teller.log:
+            if (names := named_by(recorded.event)) & ids:
+                yield Naming(STATES[type(recorded.event)], recorded.stream_id, names)
 
     def new_id(self, purpose: str) -> UUID:
         """An id derived from the command."""

@@ -21,6 +21,7 @@ import pytest
 from commands.base import Command, On
 from domain import AGGREGATES
 from domain.base import Event, Refusal, State, aggregate_of, fold
+from eventstore.naming import Naming, named_by
 from eventstore.reservations import AlreadyHeld
 
 if TYPE_CHECKING:
@@ -82,6 +83,13 @@ class History:
     def holder(self, kind: str, value: str) -> UUID | None:
         """The stream that holds a reservation."""
         return self.holders.get((kind, value))
+
+    def naming(self, ids: frozenset[UUID]) -> Iterable[Naming]:
+        """The events that name one of these records."""
+        for stream_id, events in self.events.items():
+            for event in events:
+                if (names := named_by(event)) & ids:
+                    yield Naming(_state_of(event), stream_id, names)
 
     def new_id(self, purpose: str) -> UUID:
         """The same id for the same purpose, in every test."""

@@ -25,7 +25,7 @@ from cli.demo.company import DAYS
 from cli.demo.history import history
 from cli.demo.steps import dice
 from domain.base import Event, Refusal, State, fold
-from eventstore.log import STATES
+from eventstore.naming import STATES
 from projections.tables import Tables
 from tests.busy_weeks import busy_weeks
 from tests.demo_log import END, Teller

@@ -23,7 +23,7 @@ from domain.base import HIDDEN, Event, Refusal, State, aggregate_of, fold
 from tests.arbitrary import arbitrary, limits
 from tests.given import given
 
-IRREGULAR = set("set put won lost heard met sent made left withdrawn".split())
+IRREGULAR = set("set put won lost heard met sent made left withdrawn held forgotten".split())
 """Verbs whose past does not end in -ed."""
 
 NAMED_OTHERWISE = {"score.outcome_learned.v1": "OutcomeLearned"}
@@ -38,8 +38,8 @@ OF_ONE_AGGREGATE_ALONE = {"GrantConsent", "WithdrawConsent"}
 WITHOUT_COMMANDS = {"score", "import_run"}
 """Aggregates that only our own learners and imports write."""
 
-ON_BEHALF = {"campaign_member"}
-"""Aggregates whose events come from commands on another one, their parent."""
+ON_BEHALF = {"campaign_member", "subject"}
+"""Aggregates whose events come from commands on another one, whose they are."""
 
 EVENT_CLASSES = [pytest.param(event, id=event.__name__) for event in EVENTS.values()]
 STATES = [pytest.param(of, id=of.__name__) for of in AGGREGATES]

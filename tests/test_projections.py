@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from projections.base import Dimension
     from readmodels.base import Database
 
-LOG = random_log(seed=1, events=900, streams=60)
+LOG = random_log(seed=2, events=1000, streams=90)
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,280 @@
+"""How a person is forgotten, and what keeps one from being forgotten."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
+
+from commands.base import Command, On, World
+from domain.activity import Activity
+from domain.base import State
+from domain.contact import Contact, ContactUnknown
+from domain.customer import Customer, CustomerUnknown
+from domain.deal import Deal
+from domain.lead import Lead, LeadUnknown
+from domain.subject import (
+    Subject,
+    SubjectForgotten,
+    SubjectHeld,
+    SubjectIsHeld,
+    SubjectNotHeld,
+    SubjectReleased,
+    subject_stream,
+)
+from domain.ticket import Ticket, TicketUnknown
+from domain.user import User, UserStillActive, UserUnknown
+from domain.values import Line
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from eventstore.naming import Naming
+
+Records = dict[UUID, type[State[Any]]]
+
+
+class ForgetLead(Command[Lead]):
+    """Forget the person behind a lead, with all that is recorded about them, for good."""
+
+    reason: Line
+
+    example = {"reason": "Asked for by e-mail on 3 March"}
+
+    def decide_in(self, world: World, lead: Lead, /) -> Iterator[On]:
+        if lead.status == "unknown":
+            raise LeadUnknown
+        roots: Records = {world.id: Lead}
+        if lead.conversion:
+            roots[lead.conversion.contact_id] = Contact
+        return forgotten(world, roots, self.reason)
+
+
+class ForgetCustomer(Command[Customer]):
+    """Forget all persons known only through a customer, and all that is recorded about them.
+
+    Contacts who play a role at another customer stay; forget them by themselves. What is no
+    person's, such as names of companies, stages and amounts, stays, and so do all totals.
+    """
+
+    reason: Line
+
+    example = {"reason": "Asked for by letter on 3 March"}
+
+    def decide_in(self, world: World, customer: Customer, /) -> Iterator[On]:
+        if customer.status == "unknown":
+            raise CustomerUnknown
+        return forgotten(world, {world.id: Customer}, self.reason)
+
+
+class ForgetContact(Command[Contact]):
+    """Forget a contact, the lead it was, and all that is recorded about the person, for good."""
+
+    reason: Line
+
+    example = {"reason": "Asked for by e-mail on 3 March"}
+
+    def decide_in(self, world: World, contact: Contact, /) -> Iterator[On]:
+        if contact.status == "unknown":
+            raise ContactUnknown
+        return forgotten(world, {world.id: Contact}, self.reason)
+
+
+class ForgetTicket(Command[Ticket]):
+    """Forget what was written in a ticket, and the activities about it, for good."""
+
+    reason: Line
+
+    example = {"reason": "Holds a health record sent by mistake"}
+
+    def decide_in(self, world: World, ticket: Ticket, /) -> Iterator[On]:
+        if ticket.status == "unknown":
+            raise TicketUnknown
+        return forgotten(world, {world.id: Ticket}, self.reason)
+
+
+class ForgetUser(Command[User]):
+    """Forget name and e-mail address of a user who left; the handle and what was done stay."""
+
+    reason: Line
+
+    example = {"reason": "Ten years after leaving"}
+
+    def decide_in(self, world: World, user: User, /) -> Iterator[On]:
+        if user.status == "unknown":
+            raise UserUnknown
+        if user.status == "active":
+            raise UserStillActive
+        return forgotten(world, {world.id: User}, self.reason)
+
+
+class PlaceLeadLegalHold(Command[Lead]):
+    """Keep what is known of a lead for a matter: it cannot be forgotten until released."""
+
+    matter: Line
+
+    example = {"matter": "Case 2026-17"}
+
+    def decide_in(self, world: World, lead: Lead, /) -> Iterator[On]:
+        if lead.status == "unknown":
+            raise LeadUnknown
+        return held(world, self.matter)
+
+
+class PlaceCustomerLegalHold(Command[Customer]):
+    """Keep what is known of a customer, its contacts and tickets included, for a matter."""
+
+    matter: Line
+
+    example = {"matter": "Case 2026-17"}
+
+    def decide_in(self, world: World, customer: Customer, /) -> Iterator[On]:
+        if customer.status == "unknown":
+            raise CustomerUnknown
+        return held(world, self.matter)
+
+
+class PlaceContactLegalHold(Command[Contact]):
+    """Keep what is known of a contact for a matter: it cannot be forgotten until released."""
+
+    matter: Line
+
+    example = {"matter": "Case 2026-17"}
+
+    def decide_in(self, world: World, contact: Contact, /) -> Iterator[On]:
+        if contact.status == "unknown":
+            raise ContactUnknown
+        return held(world, self.matter)
+
+
+class ReleaseLeadLegalHold(Command[Lead]):
+    """End a hold: the matter no longer needs what is known of the lead."""
+
+    matter: Line
+
+    example = {"matter": "Case 2026-17"}
+
+    def decide_in(self, world: World, lead: Lead, /) -> Iterator[On]:
+        if lead.status == "unknown":
+            raise LeadUnknown
+        return released(world, self.matter)
+
+
+class ReleaseCustomerLegalHold(Command[Customer]):
+    """End a hold: the matter no longer needs what is known of the customer."""
+
+    matter: Line
+
+    example = {"matter": "Case 2026-17"}
+
+    def decide_in(self, world: World, customer: Customer, /) -> Iterator[On]:
+        if customer.status == "unknown":
+            raise CustomerUnknown
+        return released(world, self.matter)
+
+
+class ReleaseContactLegalHold(Command[Contact]):
+    """End a hold: the matter no longer needs what is known of the contact."""
+
+    matter: Line
+
+    example = {"matter": "Case 2026-17"}
+
+    def decide_in(self, world: World, contact: Contact, /) -> Iterator[On]:
+        if contact.status == "unknown":
+            raise ContactUnknown
+        return released(world, self.matter)
+
+
+def held(world: World, matter: str) -> Iterator[On]:
+    """A hold on the record the command was sent to."""
+    stream = subject_stream(world.id)
+    if matter not in world.load(Subject, stream).matters:
+        yield On(stream, SubjectHeld(record_id=world.id, matter=matter))
+
+
+def released(world: World, matter: str) -> Iterator[On]:
+    """The end of a hold on the record the command was sent to."""
+    stream = subject_stream(world.id)
+    if matter not in world.load(Subject, stream).matters:
+        raise SubjectNotHeld(matter=matter)
+    yield On(stream, SubjectReleased(record_id=world.id, matter=matter))
+
+
+def forgotten(world: World, roots: Records, reason: str) -> Iterator[On]:
+    """The keys of all that is known only through some records, destroyed, unless one is held."""
+    stream = subject_stream(world.id)
+    records, above = reach(world, roots)
+    if world.load(Subject, stream).forgotten.issuperset(records):
+        return
+    must_not_be_held(world, above.union(records))
+    keys = {
+        world.load(Contact, id).person_id if of is Contact else id for id, of in records.items()
+    }
+    yield On(
+        stream,
+        SubjectForgotten(
+            record_id=world.id,
+            reason=reason,
+            key_ids=tuple(sorted(keys)),
+            record_ids=tuple(sorted(records)),
+        ),
+    )
+
+
+def must_not_be_held(world: World, ids: set[UUID]) -> None:
+    """Refuse to forget what a matter needs."""
+    for naming in world.naming(frozenset(ids)):
+        if naming.of is Subject:
+            subject = world.load(Subject, naming.stream_id)
+            for matter in sorted(subject.matters):
+                raise SubjectIsHeld(id=subject.record_id, matter=matter)
+
+
+def reach(world: World, roots: Records) -> tuple[Records, set[UUID]]:
+    """The records that go with some, and the others that these name: those they are about."""
+    found: Records = {}
+    above: set[UUID] = set()
+    new = roots
+    while new:
+        found |= new
+        persons = {world.load(Contact, id).person_id for id, of in new.items() if of is Contact}
+        new = {id: Lead for id in persons - found.keys() if world.load(Lead, id).captured}
+        for naming in world.naming(frozenset(found)):
+            if naming.stream_id in found or _goes_along(world, naming, found):
+                above |= naming.names
+                new |= {naming.stream_id: naming.of} if naming.stream_id not in found else {}
+    for id, of in found.items():
+        above |= _about(world, id, of)
+    return found, above - found.keys()
+
+
+def _about(world: World, id: UUID, of: type[State[Any]]) -> set[UUID]:
+    """Whom a record is about, by its own events."""
+    named: set[UUID | None] = set()
+    if of is Contact:
+        named.update(world.load(Contact, id).customers())
+    if of is Lead and (conversion := world.load(Lead, id).conversion):
+        named.add(conversion.customer_id)
+    if of is Deal:
+        named.add(world.load(Deal, id).customer_id)
+    if of is Ticket and id == world.id and (opened := world.load(Ticket, id).opened):
+        named.update((opened.customer_id, opened.contact_id))
+    return {id for id in named if id is not None}
+
+
+def _goes_along(world: World, naming: Naming, found: Mapping[UUID, Any]) -> bool:
+    """Whether a record that names some of `found` is known only through them."""
+    id = naming.stream_id
+    if naming.of is Contact:
+        contact = world.load(Contact, id)
+        return contact.person_id in found or found.keys() >= set(contact.customers())
+    if naming.of is Lead:
+        conversion = world.load(Lead, id).conversion
+        contact_id = conversion.contact_id if conversion else id
+        return contact_id in found or (
+            found.keys() >= set(world.load(Contact, contact_id).customers())
+        )
+    if naming.of is Deal:
+        opened = world.load(Deal, id).opened
+        return (opened and opened.contact_id) in found or world.load(Deal, id).customer_id in found
+    return naming.of in {Activity, Ticket}

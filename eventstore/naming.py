@@ -1,0 +1,139 @@
+"""Which events name a record: the way from a person to all that was recorded about them.
+
+Nothing is kept for it, for nobody but those who forget or report on a person need it. It is looked
+for in the log, and only what came since is looked for while other writers wait.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
+from uuid import UUID
+
+import orjson
+from psycopg.sql import SQL
+
+from domain import AGGREGATES, EVENTS, events_of
+from domain.subject import NAMING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from psycopg import Cursor
+    from psycopg.rows import DictRow
+
+    from domain.base import Event, State
+    from eventstore.log import Log
+
+TAIL_MAX = 5_000
+"""How many positions may be looked through while other writers wait: some milliseconds."""
+
+PAGE_ROWS = 20_000
+FEW_IDS = 8
+"""So few are sooner found by the database, byte by byte."""
+
+KEPT_MAX = 8
+
+STATES: dict[type[Event], type[State[Any]]] = {
+    event: of for of in AGGREGATES for event in events_of(of)
+}
+NAMES: dict[str, tuple[type[State[Any]], tuple[str, ...]]] = {
+    stored: (STATES[event], tuple(sorted(NAMING & event.model_fields.keys())))
+    for event in EVENTS.values()
+    if NAMING & event.model_fields.keys()
+    for stored in (event.type, *event.lifts)
+}
+"""By stored type: whose events they are, and the fields by which they name records."""
+
+SELECT = """
+    SELECT notification_id AS position, originator_id AS stream_id, topic, state
+    FROM {table} WHERE notification_id > %b AND topic = ANY(%b::text[]) {which}
+    ORDER BY notification_id LIMIT %b
+"""
+
+
+class Naming(NamedTuple):
+    """A stream with an event that names records, and all that this event names."""
+
+    of: type[State[Any]]
+    stream_id: UUID
+    names: frozenset[UUID]
+
+
+class NamesFarBehind(Exception):
+    """What names these records has to be looked for first; nothing was decided yet."""
+
+    def __init__(self, ids: frozenset[UUID]) -> None:
+        self.ids = ids
+        super().__init__(len(ids))
+
+
+class Names:
+    """What names which records, as far as it was looked for last."""
+
+    def __init__(self, log: Log) -> None:
+        self.log = log
+        self._found: OrderedDict[frozenset[UUID], tuple[int, list[Naming]]] = OrderedDict()
+
+    def look(self, ids: frozenset[UUID]) -> list[Naming]:
+        """Look through the log as it is; others may write meanwhile."""
+        until, found = self._found.get(ids, (0, []))
+        last = self.log.last_position()
+        found = [*found, *self._after(until, ids)]
+        self._found[ids] = (last, found)
+        self._found.move_to_end(ids)
+        while len(self._found) > KEPT_MAX:
+            self._found.popitem(last=False)
+        return found
+
+    def under_lock(
+        self, cursor: Cursor[DictRow], ids: frozenset[UUID], last: int
+    ) -> Iterator[Naming]:
+        """All that names them; raises NamesFarBehind where that would keep others waiting."""
+        until, found = self._found.get(ids, (0, []))
+        if last - until > TAIL_MAX:
+            raise NamesFarBehind(ids)
+        yield from found
+        while rows := self._page(cursor, until, ids):
+            yield from _naming(rows, ids)
+            until = rows[-1]["position"]
+
+    def _after(self, after: int, ids: frozenset[UUID]) -> Iterator[Naming]:
+        while True:
+            with self.log.cursor() as cursor:
+                rows = self._page(cursor, after, ids)
+            if not rows:
+                return
+            yield from _naming(rows, ids)
+            after = rows[-1]["position"]
+
+    def _page(self, cursor: Cursor[DictRow], after: int, ids: frozenset[UUID]) -> list[DictRow]:
+        few = len(ids) <= FEW_IDS
+        patterns = [f"%{id}%".encode() for id in ids] if few else []
+        which = SQL("AND state LIKE ANY(%b::bytea[])" if few else "")
+        cursor.execute(
+            SQL(SELECT).format(table=self.log.table, which=which),
+            [after, list(NAMES), *([patterns] if few else []), PAGE_ROWS],
+            binary=True,
+        )
+        return cursor.fetchall()
+
+
+def named_by(event: Event) -> frozenset[UUID]:
+    """The records an event names, beside that of its stream."""
+    _, fields = NAMES.get(event.type, (None, ()))
+    found = (getattr(event, name) for name in fields)
+    return frozenset(id for id in found if id is not None)
+
+
+def _naming(rows: Iterable[DictRow], ids: frozenset[UUID]) -> Iterator[Naming]:
+    for row in rows:
+        of, fields = NAMES[row["topic"]]
+        try:
+            stored = orjson.loads(row["state"])
+            named = (stored.get(name) for name in fields)
+            names = frozenset(UUID(id) for id in named if id is not None)
+        except (ValueError, AttributeError):
+            continue  # an event that cannot be read names nobody; `verify` tells of it
+        if names & ids:
+            yield Naming(of, cast("UUID", row["stream_id"]), names)
