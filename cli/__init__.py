@@ -74,6 +74,16 @@ VERBS: dict[str, dict[str, Verb]] = {
         "audit": Group("cli.audit", "Prove the log, and check the proofs."),
         "evidence": Group("cli.evidence", "Hand out what happened, with the proof."),
     },
+    "Keeping it": {
+        "backup": Verb(
+            "cli.backup",
+            "Write the sealed log, and what stands beside it, as files; again, only what is new.",
+        ),
+        "restore": Verb(
+            "cli.backup",
+            "Fill a new installation from a backup, once all of it is as it was sealed.",
+        ),
+    },
     "Running it": {
         "serve": Verb(
             "cli.serve", "Run the database, the API and the learners, until Ctrl-C or SIGTERM."

@@ -10,7 +10,8 @@ import typer
 from rich.markup import escape
 
 from cli import show
-from cli.options import DEFAULT_DATA, AsJson, Data, DatabaseUrl, examples
+from cli.bar import bar
+from cli.options import DEFAULT_DATA, AsJson, Data, DatabaseUrl, Trusted, examples
 from cli.proof import shown
 from cli.session import session
 from eventstore.anchor import notes
@@ -19,17 +20,13 @@ from eventstore.sealer import Sealer
 from eventstore.tree import NotSealed, TreeDamaged
 from replay import proofs
 from replay.audit import audit_workspace
+from replay.backup import Backup
 from replay.base import ReplayError
 
 if TYPE_CHECKING:
     from replay.audit import Audit
 
 app = typer.Typer(help="Prove the log, and check the proofs.", no_args_is_help=True)
-
-Trusted = Annotated[
-    list[str] | None,
-    typer.Option("--key", metavar="KEY", help="Trust this public key only; again for more."),
-]
 
 
 @app.command(
@@ -90,6 +87,39 @@ def _show(found: Audit) -> None:
         console.print(f"[bold red]{finding.kind}[/bold red]: {escape(finding.what)}")
     if found.good:
         console.print("[bold green]The log is what was signed.[/bold green]")
+
+
+@app.command(
+    epilog=examples(
+        "backstory audit segments /media/auditor/backup",
+        "backstory audit segments backup --key backstory/5f0c…+1d2e3f40+AZ…",
+    )
+)
+def segments(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", exists=True, file_okay=False)],
+    *,
+    key: Trusted = None,
+    data: Data = DEFAULT_DATA,
+    json: AsJson = False,
+) -> None:
+    """Check the segments of a backup, without a database: each event against what was signed."""
+    try:
+        trusted = [Verifier.parse(text) for text in key or []] or SigningKeys.of(data).verifiers
+    except SigningKeyWrong as wrong:
+        raise typer.BadParameter(str(wrong)) from None
+    found = Backup.open(folder, trusted)
+    with bar(show.console(stderr=True), "Hashing every event") as advance:
+        advance(0, found.checkpoint.size)
+        for rows, _ in found.rows():
+            advance(len(rows))
+    checkpoint = found.checkpoint
+    if json:
+        show.as_json({"good": True, "size": checkpoint.size, "root": checkpoint.root_text})
+        return
+    show.console().print(
+        f"{checkpoint.size} events in {len(found.segments)} segments are what {checkpoint.origin} "
+        f"has signed, root {checkpoint.root_text}."
+    )
 
 
 @app.command(epilog=examples("backstory audit seal"))

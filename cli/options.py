@@ -75,6 +75,11 @@ Zone = Annotated[
 ]
 DEFAULT_ZONE = ZoneInfo("UTC")
 
+Trusted = Annotated[
+    list[str] | None,
+    typer.Option("--key", metavar="KEY", help="Trust this public key only; again for more."),
+]
+
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object for programs.")]
 
 

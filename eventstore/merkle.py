@@ -24,6 +24,40 @@ class ProofWrong(ValueError):
     """The proof does not lead to the root."""
 
 
+class Frontier:
+    """The right edge of a tree that only grows: its peaks, and nothing else."""
+
+    def __init__(self, size: int = 0, hashes: Sequence[bytes] = ()) -> None:
+        levels = [level for level, _ in peaks(size)]
+        if len(levels) != len(hashes):
+            raise ValueError(f"a tree of {size} leaves has {len(levels)} peaks, not {len(hashes)}")
+        self.size = size
+        self._peaks = dict(zip(levels, hashes, strict=True))
+
+    @property
+    def hashes(self) -> list[bytes]:
+        """The hashes of the peaks, that of the largest first."""
+        return [self._peaks[level] for level in sorted(self._peaks, reverse=True)]
+
+    def extend(self, leaves: Sequence[bytes]) -> None:
+        """Add the hashes of leaves."""
+        row, level = list(leaves), 0
+        self.size += len(row)
+        while row:
+            if level in self._peaks:
+                row.insert(0, self._peaks.pop(level))
+            if len(row) % 2:
+                self._peaks[level] = row[-1]
+            row, level = parents(row), level + 1
+
+    def root(self) -> bytes:
+        """The root over all leaves."""
+        found = EMPTY_ROOT
+        for count, peak in enumerate(reversed(self.hashes)):
+            found = node_hash(peak, found) if count else peak
+        return found
+
+
 def leaf_hash(content: bytes) -> bytes:
     """The hash of a leaf."""
     return sha256(LEAF + content).digest()

@@ -45,6 +45,11 @@ class Checkpoint:
     root: bytes
     note: str
 
+    @property
+    def root_text(self) -> str:
+        """The root as it is written."""
+        return base64.b64encode(self.root).decode()
+
     @classmethod
     def parse(cls, note: str, verifiers: Iterable[Verifier]) -> Self:
         """A checkpoint signed by one of these keys; raises `NoteWrong` otherwise."""
@@ -54,9 +59,9 @@ class Checkpoint:
         return cls(found[1], int(found[2]), base64.b64decode(found[3]), note)
 
     @classmethod
-    def sign(cls, size: int, root: bytes, keys: SigningKeys) -> Self:
-        """A checkpoint of a log."""
-        text = f"{keys.origin}\n{size}\n{base64.b64encode(root).decode()}\n"
+    def sign(cls, size: int, root: bytes, keys: SigningKeys, more: str = "") -> Self:
+        """A checkpoint of a log; `more` are lines about something else that is signed with it."""
+        text = f"{keys.origin}\n{size}\n{base64.b64encode(root).decode()}\n{more}"
         return cls(keys.origin, size, root, keys.sign(text))
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import time
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
@@ -136,7 +135,7 @@ class _Run:
         self.found.checkpoints = len(self.signed)
         if self.newest is not None:
             self.found.size = self.newest.size
-            self.found.root = base64.b64encode(self.newest.root).decode()
+            self.found.root = self.newest.root_text
         largest = self.signed[-1].size if self.signed else 0
         if sealed is None and largest:
             self.find(
