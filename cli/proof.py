@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -13,6 +14,8 @@ from cli.bar import bar, reached
 from cli.options import DEFAULT_DATA, AsJson, Data, DatabaseUrl, examples
 from cli.session import session
 from cli.tables import rebuilt, tables, turned_back
+from eventstore.notes import SigningKeys
+from replay.backup import Backup
 from replay.verify import verify as compared
 
 if TYPE_CHECKING:
@@ -29,6 +32,7 @@ app = typer.Typer()
     epilog=examples(
         "backstory rebuild",
         "backstory rebuild --parts 8",
+        "backstory rebuild --from-segments /media/backup",
         "backstory rebuild --data /var/lib/backstory",
     )
 )
@@ -37,16 +41,29 @@ def rebuild(
     parts: Annotated[
         int, typer.Option(min=1, max=64, help="Cut the log by streams: a process for each part.")
     ] = 1,
+    segments: Annotated[
+        Path | None,
+        typer.Option(
+            "--from-segments",
+            metavar="DIR",
+            exists=True,
+            file_okay=False,
+            help="Read the log from a backup, and only what is newer from the database.",
+        ),
+    ] = None,
     data: Data = DEFAULT_DATA,
     database_url: DatabaseUrl = None,
     json: AsJson = False,
 ) -> None:
     """Make the tables anew from the log, beside the old ones, and put them in their place."""
+    if segments and parts > 1:
+        raise typer.BadParameter("--from-segments reads the whole log, --parts cuts it: choose one")
+    backup = Backup.open(segments, SigningKeys.of(data).verifiers) if segments else None
     with (
         session(data, database_url, "rebuild", show.say) as opened,
         shown("Rebuilding", opened.workspace.log) as progress,
     ):
-        done = rebuilt(opened, progress, parts=parts)
+        done = rebuilt(opened, progress, parts=parts, backup=backup)
     if json:
         show.as_json(done)
         return

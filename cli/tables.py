@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from cli.session import Live, Session
     from eventstore.log import Log
+    from replay.backup import Backup
     from replay.base import Bounds
 
 SECONDS_MAX = 600.0
@@ -149,9 +150,17 @@ def tables(
         yield Mine(mine.database)
 
 
-def rebuilt(session: Session, progress: Progress = unseen, *, parts: int = 1) -> Rebuilt:
+def rebuilt(
+    session: Session,
+    progress: Progress = unseen,
+    *,
+    parts: int = 1,
+    backup: Backup | None = None,
+) -> Rebuilt:
     """Rebuild the tables; a server that has them answers from the old ones meanwhile."""
-    make: Build = partial(build_in_parts, parts=parts) if parts > 1 else build
+    make: Build = partial(build, backup=backup)
+    if parts > 1:
+        make = partial(build_in_parts, parts=parts)
     if session.live is None:
         return rebuild(session.workspace, progress, make)
     began = time.monotonic()

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import duckdb
 
 from replay.base import ReplayError
+from replay.segments import Segments
 from replay.tables import (
     Here,
     catch_up,
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from eventstore.workspace import Workspace
     from projections.follower import Follower
     from projections.tables import Tables
+    from replay.backup import Backup
     from replay.tables import Progress, Standing
 
 FOLLOWER_SECONDS_MAX = 60.0
@@ -56,10 +58,16 @@ class Rebuilt:
     seconds: float = 0.0
 
 
-def build(workspace: Workspace, progress: Progress = unseen) -> Path:
-    """New tables up to the end of the log, in a generation that does not count yet."""
+def build(
+    workspace: Workspace, progress: Progress = unseen, *, backup: Backup | None = None
+) -> Path:
+    """New tables up to the end of the log, in a generation that does not count yet.
+
+    With a backup of this log its segments are read, and only what is newer in the database.
+    """
+    read = Segments(backup, workspace.log) if backup else None
     with new(workspace) as generation, closing(open_tables(workspace, generation)) as fresh:
-        catch_up(fresh, workspace.log, workspace.log.last_position(), progress)
+        catch_up(fresh, workspace.log, workspace.log.last_position(), progress, read)
     return generation
 
 

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
     from eventstore.log import Log
     from eventstore.workspace import Workspace
+    from projections.catch_up import ReadArrow
     from readmodels.base import Database
 
 MAIN = "tables"
@@ -134,10 +135,16 @@ def open_tables(
     return Tables(folder or current(workspace.directory), unseal, only=only, kept=kept)
 
 
-def catch_up(tables: Tables, log: Log, until: int, progress: Progress = unseen) -> None:
-    """Follow the log up to a position."""
+def catch_up(
+    tables: Tables,
+    log: Log,
+    until: int,
+    progress: Progress = unseen,
+    read: ReadArrow | None = None,
+) -> None:
+    """Follow the log up to a position; `read` gives its events from elsewhere."""
     with tables.database.filling():
-        for taken in follow(tables, log.read_arrow, until):
+        for taken in follow(tables, read or log.read_arrow, until):
             progress(taken.position)
 
 

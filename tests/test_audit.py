@@ -36,10 +36,15 @@ def audited(tmp_path_factory, postgres_url):
         told = iter(random_log(7, sum(PARTS), streams=40))
         anchor = FileAnchor(workspace.directory / "kept.jsonl", seconds=0)
         for part in PARTS:
-            with workspace.log.cursor() as cursor:
-                cursor.execute("SELECT nextval('log_events_notification_id_seq')")
+            before = workspace.log.last_position()
             with workspace.log.transaction() as turn:
                 turn.append([next(told) for _ in range(part)])
+            with workspace.log.cursor() as cursor:
+                cursor.execute(
+                    "UPDATE log_events SET notification_id = notification_id + 1000 "
+                    "WHERE notification_id > %s",
+                    (before,),
+                )
             Sealer(workspace.log, KEYS, anchor).seal()
         yield workspace
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from uuid import UUID
 
 import psycopg
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
@@ -28,8 +29,10 @@ from eventstore.writer import Context, IdempotencyKey, Writer
 from replay import backup as writing
 from replay.audit import audit_workspace
 from replay.backup import MANIFEST, Backup, BackupRefused, BackupWrong, write
+from replay.rebuild import build
 from replay.reservations import recompute
 from replay.restore import RestoreRefused, restore
+from replay.segments import OtherLog, Segments
 from replay.tables import Here, catch_up, open_tables
 from tests.databases import empty_database
 from tests.random_log import dice, random_log
@@ -284,6 +287,38 @@ def test_other_secrets_and_newer_checkpoints_are_told(kept, folder, tmp_path, da
     older = replace(found, checkpoint=replace(found.checkpoint, size=100))
     with pytest.raises(RestoreRefused, match="checkpoint over 201 events"):
         restore(kept, older)
+
+
+@pytest.mark.parametrize("rows", [7, 64, 100, 100_000])
+def test_tables_made_from_segments_are_those_made_from_the_log(kept, folder, tmp_path, rows):
+    read, log = Segments(open_backup(folder, kept), kept.log), kept.log
+    after, pages = 0, []
+    while len(page := read(after, rows)):
+        pages.append(page)
+        after = page["position"][-1].as_py()
+    assert {len(page) for page in pages[:-1]} <= {rows}
+    whole = log.read_arrow(0, 1_000)
+    assert pa.concat_tables(pages).cast(whole.schema).equals(whole)
+    if rows == 100:
+        generation = build(kept, backup=open_backup(folder, kept))
+        with closing(open_tables(kept, generation)) as tables:
+            made = Here(tables.database).standing().digests
+        assert made == digests(kept, tmp_path / "usual")
+
+
+def test_what_is_newer_than_the_segments_comes_from_the_log(kept, folder, fresh):
+    restore(fresh, open_backup(folder, kept))
+    with Writer(fresh.log) as writer:
+        qualify = QualifyLead.model_validate(QualifyLead.example)
+        handle(writer, qualify, LEAD, Context(ANN, uuid7())).result(30)
+    read, last = Segments(open_backup(folder, kept), fresh.log), fresh.log.last_position()
+    assert read(0, 1_000)["position"][-1].as_py() == last
+    assert read(last - 1, 1_000)["type"].to_pylist() == ["lead.qualified.v1"]
+    assert len(read(last, 1_000)) == 0
+    with fresh.log.cursor() as cursor:
+        cursor.execute("DELETE FROM log_tile")
+    with pytest.raises(OtherLog):
+        Segments(open_backup(folder, kept), fresh.log)
 
 
 def test_an_empty_log_is_backed_up_and_restored(workspace, tmp_path, postgres_url):

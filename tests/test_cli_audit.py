@@ -76,3 +76,35 @@ def test_a_file_that_is_no_checkpoint_is_told(tmp_path: Path, capsys: pytest.Cap
     wrong = tmp_path / "wrong"
     wrong.write_bytes(b"\xff\xfe")
     Shell(tmp_path / "data", capsys)("audit", "verify", "--checkpoint", str(wrong), code=2)
+
+
+def test_a_backup_is_written_checked_and_restored(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    data, new, folder = tmp_path / "data", tmp_path / "new", str(tmp_path / "backup")
+    shell, other = Shell(data, capsys), Shell(new, capsys)
+    with session(data, None, "test") as opened:
+        fill(opened.workspace)
+    said = shell("backup", folder)
+    assert "4 events up to position" in said
+    key = shell("audit", "keys").strip()
+    assert "4 events in 1 segments" in shell("audit", "segments", folder)
+    assert shell.json("audit", "segments", folder, "--key", key)["size"] == 4
+    assert shell.json("backup", folder)["size"] == 4
+    assert shell.json("rebuild", "--from-segments", folder)["position"] > 0
+    shell("rebuild", "--from-segments", folder, "--parts", "2", code=2)
+
+    other("restore", folder, code=1)
+    assert "put master.key of the old installation" in other.err
+    for name in ("master.key", "signing.key"):
+        new.mkdir(exist_ok=True)
+        (new / name).write_bytes((data / name).read_bytes())
+    done = other.json("restore", folder)
+    assert done["size"] == 4
+    assert done["root"] in said.replace("\n", "")
+    assert "Verified." in other("verify")
+    assert "events in this log already" in (other("restore", folder, code=1) or other.err)
+    (path,) = (tmp_path / "backup").glob("segment-*")
+    path.write_bytes(path.read_bytes()[:-1] + b"x")
+    shell("audit", "segments", folder, code=1)
+    assert path.name in shell.err

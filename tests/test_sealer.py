@@ -26,9 +26,8 @@ KEYS = SigningKeys.parse(["11" * 32])
 
 
 def append(log, count):
-    """Ticks of the clock; positions get a gap after each batch."""
-    with log.cursor() as cursor:
-        cursor.execute("SELECT nextval('log_events_notification_id_seq')")
+    """Ticks of the clock; positions have a gap before each batch."""
+    last = log.last_position()
     with log.transaction() as turn:
         version = turn.heads([CLOCK])[CLOCK]
         turn.append([
@@ -38,6 +37,12 @@ def append(log, count):
             )
             for n in range(1, count + 1)
         ])  # fmt: skip
+    with log.cursor() as cursor:
+        cursor.execute(
+            "UPDATE log_events SET notification_id = notification_id + 1000 "
+            "WHERE notification_id > %s",
+            (last,),
+        )
 
 
 def sealer_of(workspace, **options):
