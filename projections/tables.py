@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-EDITION = 2
+EDITION = 3
 """Raised when the machinery writes other rows for the same declarations: then all are outdated."""
 
 
