@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 BITS_V5 = 0x5 << 76 | 0b10 << 62
 MASK_V5 = ~(0xF << 76 | 0b11 << 62)
+UNKNOWN = SafeUUID.unknown  # looking it up in its class takes longer than making an id
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +77,7 @@ def derived(namespace: UUID, name: str) -> UUID:
     digest = sha1(namespace.int.to_bytes(16, "big") + name.encode(), usedforsecurity=False).digest()
     made = object.__new__(UUID)
     object.__setattr__(made, "int", int.from_bytes(digest[:16], "big") & MASK_V5 | BITS_V5)
-    object.__setattr__(made, "is_safe", SafeUUID.unknown)
+    object.__setattr__(made, "is_safe", UNKNOWN)
     return made
 
 
