@@ -24,10 +24,10 @@ from eventstore.listener import Listener
 from eventstore.mapper import CURRENT, LIFTED, EventMapper, subject_in
 from eventstore.naming import STATES, Names
 from eventstore.recorder import Bookmarks, EnvelopeRecorder
-from eventstore.transaction import Sought, Transaction
+from eventstore.transaction import Sought, Transaction, seek
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from datetime import datetime
 
     import pyarrow as pa
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from psycopg import Cursor
     from psycopg.rows import DictRow
 
+    from eventstore.envelope import NewEvent
     from eventstore.keys import Keyring
 
 ARROW = """
@@ -152,6 +153,16 @@ class Log(Application[UUID]):
     def state_of(self, event: Event) -> type[State[Any]]:
         """The state an event belongs to."""
         return STATES[type(event)]
+
+    def rows(self, events: Iterable[NewEvent]) -> list[StoredEnvelope]:
+        """Events as rows; the keys of their subjects have to be loaded."""
+        encode = self.mapper.to_stored_event
+        return [cast("StoredEnvelope", encode(new)) for new in events]
+
+    def heads(self, streams: Iterable[UUID]) -> dict[UUID, int]:
+        """The newest version of each stream just now; a stream without events is at 0."""
+        with self.cursor() as cursor:
+            return seek(cursor, Sought(tuple(streams))).heads
 
     def last_position(self) -> int:
         """Position of the newest event; 0 when there is none."""

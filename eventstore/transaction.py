@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from psycopg.abc import QueryNoTemplate
     from psycopg.rows import DictRow
 
-    from eventstore.envelope import NewEvent, RecordedEvent
+    from eventstore.envelope import NewEvent, RecordedEvent, StoredEnvelope
     from eventstore.log import Log
 
 # A lookup per stream reads one index page each; GROUP BY would read every version: on a stream of
@@ -120,7 +120,7 @@ class Transaction:
         with connection.pipeline():
             connection.execute("BEGIN", prepare=True)
             connection.execute(self.log.envelopes.lock_statement, prepare=True)
-            self._seek(self.sought)
+            self.cursor.execute(KNOWN, _asked(self.sought), prepare=True)
         self.known = _known(self.sought, self.cursor)
         self.last_position = self.known.last_position
         self.forgot = self.known.last_forgotten > self.log.forgotten.position
@@ -163,14 +163,7 @@ class Transaction:
 
     def heads(self, streams: Iterable[UUID]) -> dict[UUID, int]:
         """The newest version of each stream; a stream without events is at 0."""
-        sought = Sought(tuple(streams))
-        self._seek(sought)
-        return _known(sought, self.cursor).heads
-
-    def _seek(self, sought: Sought) -> None:
-        scopes, keys = [scope for scope, _ in sought.keys], [key for _, key in sought.keys]
-        values = list(sought.streams), list(sought.hashes), scopes, keys
-        self.cursor.execute(KNOWN, values, prepare=True)
+        return seek(self.cursor, Sought(tuple(streams))).heads
 
     def tail(self, stream_id: UUID, after_version: int) -> list[RecordedEvent]:
         """The events of a stream after a version."""
@@ -214,18 +207,20 @@ class Transaction:
 
         At the end the library's IntegrityError is raised when a version or an event id is taken.
         """
-        if not events:
-            return []
         if self.log.keys is not None:
             subjects = (
                 subject_of(new.event, new.stream_id) for new in events if PERSONAL[type(new.event)]
             )
             self.keys_made += self.log.keys.load(self.cursor, subjects, make=True)
         self._forgetting += self.log.forgotten.destroying(events)
-        rows = [self.log.mapper.to_stored_event(new) for new in events]
+        return self.store(self.log.rows(events))
+
+    def store(self, rows: Sequence[StoredEnvelope]) -> list[int]:
+        """`append` events that were made rows before."""
         positions = list(range(self.last_position + 1, self.last_position + 1 + len(rows)))
-        self._ending.append(self.log.envelopes.insertion(rows, positions, self.now))
-        self.last_position = positions[-1]
+        if rows:
+            self._ending.append(self.log.envelopes.insertion(rows, positions, self.now))
+            self.last_position = positions[-1]
         return positions
 
     def holders(self, hashes: Sequence[bytes]) -> dict[bytes, UUID]:
@@ -274,6 +269,17 @@ class Transaction:
     def track(self, name: str, position: int) -> None:
         """Move the bookmark of a follower forward, in the same transaction as its events."""
         self.log.bookmarks.advance(self.cursor, name, position)
+
+
+def seek(cursor: Cursor[DictRow], sought: Sought) -> Known:
+    """What the log knows of what is sought."""
+    cursor.execute(KNOWN, _asked(sought), prepare=True)
+    return _known(sought, cursor)
+
+
+def _asked(sought: Sought) -> Sequence[Any]:
+    scopes, keys = [scope for scope, _ in sought.keys], [key for _, key in sought.keys]
+    return list(sought.streams), list(sought.hashes), scopes, keys
 
 
 def _known(sought: Sought, found: Cursor[DictRow]) -> Known:

@@ -128,18 +128,21 @@ class Follower:
             self._unsaved = 0
 
     def _append(self, said: Sequence[Said], position: int) -> None:
+        # Made ready before the log is locked: nobody else appends to the streams of this learner,
+        # and whoever writes would have to wait meanwhile.
+        streams = [score_id(self.learner.name, one.event.subject_id) for one in said]
+        versions = self.log.heads(streams)
+        events = []
+        for one, stream_id in zip(said, streams, strict=True):
+            versions[stream_id] += 1
+            events.append(enveloped(one, self.learner, stream_id, versions[stream_id]))
+        rows = self.log.rows(events)
         with self.log.transaction() as turn:
             check(self)
-            streams = [score_id(self.learner.name, one.event.subject_id) for one in said]
-            versions = turn.heads(streams)
-            events = []
-            for one, stream_id in zip(said, streams, strict=True):
-                versions[stream_id] += 1
-                events.append(enveloped(one, self.learner, stream_id, versions[stream_id]))
-            turn.append(events)
+            turn.store(rows)
             turn.track(bookmark_name(self.learner), position)
         self.bookmark = position
-        self.appended += len(events)
+        self.appended += len(rows)
 
 
 def enveloped(said: Said, learner: Learner, stream_id: UUID, version: int) -> NewEvent:
