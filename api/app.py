@@ -73,9 +73,6 @@ def create_app(node: Node) -> FastAPI:
         yield
         await to_thread.run_sync(node.close)
 
-    routers = [module.router for module in MENU]
-    entrances = [one for router in routers if isinstance(router, Doors) for one in router.entrances]
-
     app = FastAPIOffline(
         title="Backstory", version="0.1.0", description=DESCRIPTION, lifespan=lifespan
     )
@@ -84,14 +81,8 @@ def create_app(node: Node) -> FastAPI:
     app.state.turns = Turns()
     app.state.examiners = CapacityLimiter(health.EXAMINED_AT_ONCE_MAX)
     answer_with_problems(app)
-    for router in routers:
-        app.include_router(router)
-    framework = app.build_middleware_stack
-
-    def layers() -> ASGIApp:
-        return Shortcut(framework(), node=node, entrances=entrances)
-
-    app.build_middleware_stack = layers  # type: ignore[method-assign]
+    for module in MENU:
+        app.include_router(module.router)
 
     @app.get("/", include_in_schema=False)
     async def root() -> RedirectResponse:
@@ -115,18 +106,27 @@ def create_app(node: Node) -> FastAPI:
     return app
 
 
+def served(app: FastAPI) -> ASGIApp:
+    """The application with the short way of commands before it."""
+    menus = [module.router for module in MENU if isinstance(module.router, Doors)]
+    entrances = [entrance for menu in menus for entrance in menu.entrances]
+    return Shortcut(app, node=app.state.node, entrances=entrances)
+
+
 class Server(uvicorn.Server):
     """A server that tells those who follow the log that it ends, for it waits for them."""
 
     def __init__(self, node: Node, *, host: str = "127.0.0.1", port: int = 8000) -> None:
         self.node = node
+        self.app = create_app(node)
         config = uvicorn.Config(
-            create_app(node),
+            served(self.app),
             host=host,
             port=port,
             access_log=False,
             log_level="warning",
             proxy_headers=False,  # nothing here asks who is in front of a proxy
+            server_header=False,
         )
         super().__init__(config)
 

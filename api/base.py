@@ -9,6 +9,7 @@ from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar, cast
 from uuid import UUID, uuid5
 
@@ -29,6 +30,7 @@ from eventstore.writer import Context, IdempotencyKey
 
 if TYPE_CHECKING:
     from api.node import Node
+    from eventstore.keys import Keyring
 
 C = TypeVar("C", bound=Command[Any])
 Stream = Callable[[C], UUID]
@@ -208,10 +210,10 @@ def new_id(entrance: Entrance, wish: Wish) -> UUID:
     return uuid5(NEW_IDS, f"{wish.caller.actor} {entrance.path} {wish.key}")
 
 
-async def asked(
+async def done(
     node: Node, entrance: Entrance, id: UUID, command: Command[Any], wish: Wish
-) -> Response:
-    """Hand a command to the writer, wait for the commit, and tell what came of it."""
+) -> tuple[bytes, int, dict[str, str]]:
+    """Hand a command to the writer, wait for the commit: the reply's body, status and headers."""
     context = Context(
         actor=wish.caller.actor,
         correlation_id=wish.correlation_id,
@@ -229,8 +231,15 @@ async def asked(
     started = bool(entrance.home and command.creates and receipt.events)
     if started:
         headers["Location"] = f"{entrance.home}/{receipt.id}"
-    body = {"id": receipt.id, "version": receipt.version, "position": receipt.position}
-    return Response(orjson.dumps(body), 201 if started else 200, headers, "application/json")
+    reply = {"id": receipt.id, "version": receipt.version, "position": receipt.position}
+    return orjson.dumps(reply), 201 if started else 200, headers
+
+
+async def asked(
+    node: Node, entrance: Entrance, id: UUID, command: Command[Any], wish: Wish
+) -> Response:
+    """`done`, as the framework wants it."""
+    return Response(*await done(node, entrance, id, command, wish), "application/json")
 
 
 def _key(
@@ -239,13 +248,17 @@ def _key(
     """The client's key, scoped to who asks at which door; of the body only a keyed hash is kept."""
     if wish.key is None:
         return None
-    fields = orjson.dumps(command.model_dump(mode="json"), option=orjson.OPT_SORT_KEYS).decode()
-    hashed = node.keys.keyed_hash
+    fields = f"{id} {wish.occurred_at} {command.model_dump_json()}"
     return IdempotencyKey(
-        scope=hashed("idempotency_scope", f"{wish.caller.actor} {entrance.path}"),
+        scope=_scope(node.keys, wish.caller.actor, entrance.path),
         key=wish.key,
-        digest=hashed("idempotency_body", f"{id} {wish.occurred_at} {fields}"),
+        digest=node.keys.keyed_hash("idempotency_body", fields),
     )
+
+
+@lru_cache(1000)
+def _scope(keys: Keyring, actor: UUID, path: str) -> bytes:
+    return keys.keyed_hash("idempotency_scope", f"{actor} {path}")
 
 
 @contextmanager
@@ -262,9 +275,9 @@ def _logged(command: Command[Any], id: UUID, wish: Wish) -> Iterator[dict[str, A
         log.info(
             "command",
             command=type(command).__name__,
-            stream=str(id),
-            actor=str(wish.caller.actor),
-            correlation_id=str(wish.correlation_id),
+            stream=id,
+            actor=wish.caller.actor,
+            correlation_id=wish.correlation_id,
             ms=round((time.perf_counter() - began) * 1000, 1),
             **line,
         )

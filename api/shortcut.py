@@ -15,7 +15,7 @@ from uuid import UUID
 from pydantic import ValidationError
 from starlette.requests import Request
 
-from api.base import Entrance, Wish, asked, new_id
+from api.base import Entrance, Wish, done, new_id
 from api.body import BODY_BYTES_MAX, strict_json
 from api.problems import Problem, told
 from domain.base import Refusal
@@ -59,14 +59,14 @@ class Shortcut:
             await self.app(scope, _again(messages, receive), send)
             return
         try:
-            response = await asked(self.node, entrance, id or new_id(entrance, wish), command, wish)
+            reply = await done(self.node, entrance, id or new_id(entrance, wish), command, wish)
         except Exception as error:
             response = await told(Request(scope), error)
             await response(scope, receive, send)
             if not isinstance(error, Refusal | EventStoreError):
                 raise  # a bug: the server says so in its log
         else:
-            await response(scope, receive, send)
+            await _send(send, *reply)
 
     def _entrance(self, scope: Scope) -> tuple[Entrance | None, UUID | None]:
         """The door a request is at, and the id in its path."""
@@ -104,6 +104,17 @@ class Shortcut:
             return None
         id = uuid7()
         return Wish(caller, key.decode() if key else None, None, id, id, None, None)
+
+
+async def _send(send: Send, body: bytes, status: int, headers: dict[str, str]) -> None:
+    """What `starlette.Response` sends."""
+    raw = [
+        (b"content-length", b"%d" % len(body)),
+        (b"content-type", JSON),
+        *[(name.lower().encode(), value.encode()) for name, value in headers.items()],
+    ]
+    await send({"type": "http.response.start", "status": status, "headers": raw})
+    await send({"type": "http.response.body", "body": body})
 
 
 async def _read(receive: Receive) -> list[Message]:

@@ -84,7 +84,7 @@ class Announced(Server):
             token=secrets.token_urlsafe(32),
             database_url=node.workspace.database_url,
         )
-        self.config.app.state.local_token = self.live.token  # type: ignore[union-attr]
+        self.app.state.local_token = self.live.token
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """See `uvicorn.Server`."""

@@ -75,8 +75,13 @@ class StoredEnvelope(StoredEvent):
 def derived(namespace: UUID, name: str) -> UUID:
     """`uuid.uuid5` in half the time: ids are what importing a row spends most on."""
     digest = sha1(namespace.int.to_bytes(16, "big") + name.encode(), usedforsecurity=False).digest()
+    return _id(int.from_bytes(digest[:16], "big") & MASK_V5 | BITS_V5)
+
+
+def _id(value: int) -> UUID:
+    """`UUID(int=value)` in a quarter of the time."""
     made = object.__new__(UUID)
-    object.__setattr__(made, "int", int.from_bytes(digest[:16], "big") & MASK_V5 | BITS_V5)
+    object.__setattr__(made, "int", value)
     object.__setattr__(made, "is_safe", UNKNOWN)
     return made
 
@@ -92,5 +97,4 @@ def uuid7() -> UUID:
     milliseconds = time.time_ns() // 1_000_000
     chance = int.from_bytes(os.urandom(10), "big")
     value = (milliseconds & 0xFFFF_FFFF_FFFF) << 80 | 0x7 << 76
-    value |= (chance >> 68) << 64 | 0b10 << 62 | chance & 0x3FFF_FFFF_FFFF_FFFF
-    return UUID(int=value)
+    return _id(value | (chance >> 68) << 64 | 0b10 << 62 | chance & 0x3FFF_FFFF_FFFF_FFFF)

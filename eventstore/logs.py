@@ -6,8 +6,10 @@ import asyncio
 import atexit
 import sys
 import threading
+from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
+from uuid import UUID
 
 import orjson
 import structlog
@@ -56,6 +58,18 @@ class Lines:
     debug = info = warning = error = critical = exception = msg
 
 
+def _stamped(_: Any, __: str, line: structlog.typing.EventDict) -> structlog.typing.EventDict:
+    """When it was said; `orjson` writes times and ids faster than they write themselves."""
+    line["timestamp"] = datetime.now(UTC)
+    return line
+
+
+def _as_text(_: Any, __: str, line: structlog.typing.EventDict) -> structlog.typing.EventDict:
+    """For people: values as they are written elsewhere."""
+    line["timestamp"] = f"{line['timestamp']:%Y-%m-%dT%H:%M:%SZ}"
+    return {name: str(v) if isinstance(v, UUID) else v for name, v in line.items()}
+
+
 def _the_same(lines: Lines, *_: Any) -> Lines:
     return lines
 
@@ -64,24 +78,26 @@ PROCESSORS: list[structlog.typing.Processor] = []
 """One list for good: a logger keeps the one it was first used with."""
 
 
+_json = partial(orjson.dumps, option=orjson.OPT_UTC_Z)
+
+
 def configure() -> None:
     """Lines for people on a terminal, JSON for programs elsewhere."""
-    renderer: structlog.typing.Processor
+    renderers: list[structlog.typing.Processor]
     factory: Callable[..., Any]
     # The stream of the process itself: what stands in for it now may be closed later.
     stderr = sys.__stderr__ or sys.stderr
     if stderr.isatty():
-        renderer = structlog.dev.ConsoleRenderer()
+        renderers = [_as_text, structlog.dev.ConsoleRenderer()]
         factory = structlog.PrintLoggerFactory(stderr)
     else:
-        renderer = structlog.processors.JSONRenderer(serializer=orjson.dumps)
+        renderers = [structlog.processors.JSONRenderer(serializer=_json)]
         factory = partial(_the_same, Lines(cast("BinaryIO", stderr.buffer)))
     PROCESSORS[:] = [
-        structlog.contextvars.merge_contextvars,
         structlog.processors.add_log_level,
-        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        _stamped,
         structlog.processors.format_exc_info,
-        renderer,
+        *renderers,
     ]
     structlog.configure(
         processors=PROCESSORS,

@@ -303,7 +303,7 @@ def test_one_line_is_logged_per_command_and_nothing_personal(ann: Client):
     assert (refused["command"], refused["outcome"], refused["actor"]) == (
         "RecycleLead",
         "LeadNotDisqualified",
-        str(ANN),
+        ANN,
     )
     assert "Ann Example" not in str(lines)
     assert "secret" not in str(lines)
