@@ -27,6 +27,7 @@ VERBS: dict[str, dict[str, Verb]] = {
             "cli.runs",
             "Tell which files were imported, when and by whom, and what came of it.",
         ),
+        "export": Group("cli.export", "Hand out what is held here, in files of other tools."),
     },
     "The past": {
         "history": Verb(

@@ -98,6 +98,13 @@ class Projection:
             self.store.commit()
         self.settled = self.position
 
+    def begin_at(self, position: int) -> None:
+        """Follow the log from here: the rows that were taken over are those at this position."""
+        if position:
+            self.store.move(position)
+            self.store.commit()
+        self.position = self.settled = position
+
     def abandon(self) -> None:
         """Back to where the file stood at the last `settle`."""
         self.store.roll_back()

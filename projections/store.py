@@ -31,7 +31,7 @@ class Store:
     def __init__(
         self, connection: duckdb.DuckDBPyConnection, catalog: str, tables: Sequence[Table]
     ) -> None:
-        self._connection = connection
+        self._connection, self.catalog = connection, catalog
         self._schema = f"{quoted(catalog)}.stored"
         self._bookmark = Bookmark(connection, self._schema)
         self._columns = {name: columns for t in tables for name, columns in t.parts().items()}

@@ -22,10 +22,12 @@ from projections.projection import MainProjection, PersonalProjection, Projectio
 from projections.shape import Shape
 from projections.store import Store, declared_in
 from readmodels.base import PERSONAL, Database
+from readmodels.past import stored_at
 from readmodels.schema import Table, quoted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+    from datetime import datetime
     from pathlib import Path
 
     from duckdb import DuckDBPyConnection
@@ -39,6 +41,25 @@ EDITION = 3
 
 
 TAKEN_ROWS = 100_000
+
+
+def declared_name() -> str:
+    """By what name files with the tables of today's declarations are opened."""
+    declared: list[Dimension | FactTable] = [*DIMENSIONS, *FACTS]
+    return _named([shape for each in declared for shape in each.shapes])
+
+
+def _named(shapes: Sequence[Shape]) -> str:
+    return f"{EDITION}-{declarations_hash(shapes)}"
+
+
+def _last(connection: DuckDBPyConnection, tables: Tables, position: int) -> int:
+    """The position of the last event up to one."""
+    events = f"{quoted(tables.database.catalog)}.stored.event"
+    [(last,)] = connection.execute(
+        f"SELECT coalesce(max(position), 0) FROM {events} WHERE position <= ?", [position]
+    ).fetchall()
+    return int(last)
 
 
 def _name_kept(directory: Path, today: str) -> str:
@@ -79,7 +100,7 @@ class Tables:
         self._hashes = declared_hashes(
             [shape for shape in shapes if unseal or not shape.table.personal]
         )
-        today = f"{EDITION}-{declarations_hash(shapes)}"
+        today = _named(shapes)
         name = _name_kept(directory, today) if kept else today
         self.paths = (directory / f"tables-{name}.duckdb", directory / f"personal-{name}.duckdb")
         self.database = Database(*self.paths) if unseal else Database(self.paths[0])
@@ -202,6 +223,22 @@ class Tables:
                 for part in ours.apart:
                     rows = connection.execute(f"FROM {theirs.store.named(part)}")
                     ours.store.take_over(part, rows.to_arrow_reader(TAKEN_ROWS))
+        return position
+
+    def copy(
+        self, old: Tables, *, as_of: datetime | None = None, known_at: int | None = None
+    ) -> int:
+        """Fill tables that are empty from others, with what was so at a moment; the position."""
+        with old.snapshot() as (reached, connection):
+            position = _last(connection, old, reached if known_at is None else known_at)
+            for ours, theirs in zip(self._projections, old.database.catalogs, strict=False):
+                for table in self.database.shown(ours.store.catalog):
+                    for part, rows in stored_at(theirs, table, as_of, known_at).items():
+                        found = connection.execute(rows).to_arrow_reader(TAKEN_ROWS)
+                        ours.store.take_over(part, found)
+                ours.begin_at(position)
+        self.position = self.database.position = self.taken
+        self.database.refresh()
         return position
 
     def digests(self) -> dict[str, str]:

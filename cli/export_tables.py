@@ -1,0 +1,99 @@
+"""`export tables`: all tables at one position, for DuckDB and whatever reads Parquet."""
+
+from __future__ import annotations
+
+import tempfile
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from cli import show
+from cli.options import (
+    DEFAULT_DATA,
+    DEFAULT_ZONE,
+    AsJson,
+    AsOf,
+    Data,
+    DatabaseUrl,
+    KnownAt,
+    Zone,
+    examples,
+)
+from cli.proof import shown
+from cli.session import session
+from replay.base import bounds
+from replay.rebuild import open_renewed
+from replay.snapshot import Format, check_free, told, write_snapshot
+from replay.tables import catch_up, open_tables
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from cli.session import Session
+    from projections.tables import Tables
+    from replay.tables import Progress
+
+app = typer.Typer()
+
+
+@app.command(
+    epilog=examples(
+        "backstory export tables -o snapshots/today",
+        "backstory export tables --format parquet -o lake --as-of 2025-12-31",
+        "backstory export tables --personal -o snapshots/with-names",
+    )
+)
+def tables(
+    *,
+    output: Annotated[
+        Path,
+        typer.Option("--output", "-o", metavar="DIR", help="A folder that is not there yet."),
+    ],
+    format: Annotated[  # noqa: A002
+        Format, typer.Option("--format", help="One DuckDB file, or a folder of Parquet per table.")
+    ] = Format.duckdb,
+    personal: Annotated[
+        bool, typer.Option("--personal", help="The personal columns too, unsealed.")
+    ] = False,
+    as_of: AsOf = None,
+    known_at: KnownAt = None,
+    zone: Zone = DEFAULT_ZONE,
+    data: Data = DEFAULT_DATA,
+    database_url: DatabaseUrl = None,
+    json: AsJson = False,
+) -> None:
+    """Write all tables at one position to a folder, whole or not at all, with what proves it."""
+    check_free(output)
+    with session(data, database_url, "export", show.say) as opened:
+        within = bounds(opened.workspace.log, as_of, known_at, zone)
+        with (
+            shown("Following the log", opened.workspace.log) as progress,
+            current(opened, progress) as held,
+        ):
+            written = write_snapshot(
+                held, opened.workspace, output, format, within, personal=personal
+            )
+    if json:
+        show.as_json(told(written))
+    else:
+        show.say(
+            f"{output}: {len(written.tables)} tables at position {written.position:,}, "
+            f"{show.within(within)}"
+        )
+
+
+@contextmanager
+def current(session: Session, progress: Progress) -> Iterator[Tables]:
+    """The tables at the end of the log; beside a server, which has its own open, others."""
+    workspace = session.workspace
+    with tempfile.TemporaryDirectory(prefix="export-", dir=workspace.directory) as folder:
+        held = (
+            open_tables(workspace, Path(folder))
+            if session.live
+            else open_renewed(workspace, progress)
+        )
+        with closing(held):
+            catch_up(held, workspace.log, workspace.log.last_position(), progress)
+            yield held
