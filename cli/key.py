@@ -1,4 +1,4 @@
-"""API keys: who may ask, in whose name."""
+"""API keys, who may ask in whose name; and the rotation of the key of keys."""
 
 from __future__ import annotations
 
@@ -11,11 +11,14 @@ from rich.table import Table
 
 from api.auth import ApiKeys
 from cli import show
+from cli.bar import bar, reached
 from cli.options import DEFAULT_DATA, AsJson, Data, DatabaseUrl, examples
-from cli.session import session
+from cli.session import AlreadyServed, session
+from eventstore.key_services import next_key_service
+from eventstore.roots import rotate as rotated
 from replay.people import People, find_user
 
-app = typer.Typer(help="Make, list and end API keys.", no_args_is_help=True)
+app = typer.Typer(help="Make, list and end API keys; rotate the master key.", no_args_is_help=True)
 
 
 @app.command(
@@ -84,3 +87,34 @@ def revoke(
         show.say(f"There is no key {id} that was still good.")
         raise typer.Exit(1)
     show.say(f"The key {id} opens nothing any more.")
+
+
+@app.command(
+    epilog=examples(
+        "backstory key rotate",
+        "BACKSTORY_NEXT_MASTER_KEY=$(openssl rand -hex 32) backstory key rotate",
+        "BACKSTORY_NEXT_KMS_COMMAND='/usr/local/bin/kms crm' backstory key rotate",
+    )
+)
+def rotate(
+    *, data: Data = DEFAULT_DATA, database_url: DatabaseUrl = None, json: AsJson = False
+) -> None:
+    """Wrap the keys of all persons anew, under another master key or key service.
+
+    The next one is named by BACKSTORY_NEXT_MASTER_KEY, BACKSTORY_NEXT_KMS_COMMAND or
+    BACKSTORY_NEXT_KMS_URL; else it is a new master.key. Broken off, it goes on when called again.
+    Afterwards the one from before opens nothing. No server may run meanwhile.
+    """
+    with session(data, database_url, "key rotate", show.say) as opened:
+        if opened.live:
+            raise AlreadyServed("a server runs in this directory: stop it to rotate its keys")
+        workspace = opened.workspace
+        if workspace.keys is None:
+            raise ValueError("a session opens a workspace with its keys")
+        following = next_key_service(data)
+        with bar(show.console(stderr=True), "Wrapping keys") as advance:
+            done = rotated(data, workspace.log, workspace.keys, following, reached(advance))
+    if json:
+        show.as_json({"keys": done.keys, "service": done.service})
+        return
+    show.say(f"{done.keys} keys are wrapped anew, by the {done.service}; the one before is void.")

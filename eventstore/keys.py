@@ -1,7 +1,8 @@
 """Keys: one per person for personal fields, and one for hashes that uniqueness works on.
 
 Personal values are sealed with AES-256-GCM under the key of the person they are about. Those keys
-are kept outside the log, wrapped by the workspace's master key, which never enters the database.
+are kept outside the log, wrapped by the workspace's root key. That is kept beside them, wrapped by
+a key service (see `key_services`), whose key never enters the database.
 A destroyed key is a person forgotten: the ciphertexts, and all that was proved over them, stay.
 """
 
@@ -14,7 +15,7 @@ import os
 import threading
 from collections import OrderedDict
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -34,14 +35,14 @@ CACHED_KEYS_MAX = 100_000
 CIPHERS_MAX = 2_000
 """A cipher takes 2.5 kB and 3 µs to make, a key 0.2 kB: few ciphers are kept, of many keys."""
 
-LOAD = "SELECT subject, wrapped FROM subject_key WHERE subject = ANY(%b::uuid[])"
+LOAD = "SELECT subject, wrapped, root FROM subject_key WHERE subject = ANY(%b::uuid[])"
 LOAD_OR_MAKE = """
     WITH made AS (
-        INSERT INTO subject_key (subject, wrapped)
-        SELECT subject, wrapped FROM unnest(%b::uuid[], %b::bytea[]) AS new(subject, wrapped)
+        INSERT INTO subject_key (subject, wrapped, root)
+        SELECT subject, wrapped, %b FROM unnest(%b::uuid[], %b::bytea[]) AS new(subject, wrapped)
         WHERE NOT EXISTS (SELECT FROM subject_key WHERE subject_key.subject = new.subject)
     )
-    SELECT subject, wrapped FROM subject_key WHERE subject = ANY(%b::uuid[])
+    SELECT subject, wrapped, root FROM subject_key WHERE subject = ANY(%b::uuid[])
 """
 """Returns those that were there before; the statement does not see what it makes itself."""
 
@@ -50,15 +51,31 @@ class MasterKeyLost(Exception):
     """The master key of the workspace is not the one its data was sealed with."""
 
 
-def master_key(directory: Path) -> bytes:
-    """The workspace's master key: `BACKSTORY_MASTER_KEY` (64 hex digits), or a file of its own.
+class Root(NamedTuple):
+    """A root key: what wraps the keys of subjects, and what keyed hashes are made with."""
 
-    The file is made once, readable by its owner only; two processes that start at once agree.
-    """
-    given = os.environ.get("BACKSTORY_MASTER_KEY")
-    if given:
-        return bytes.fromhex(given)
-    return bytes.fromhex(secret_file(directory / "master.key").strip())
+    wraps: bytes
+    hashes: bytes
+
+    @classmethod
+    def of(cls, secret: bytes) -> Root:
+        """A root key from what a key service unwrapped."""
+        if len(secret) != 2 * KEY_BYTES:
+            raise MasterKeyLost("what the key service unwrapped is no root key of a workspace")
+        return cls(secret[:KEY_BYTES], secret[KEY_BYTES:])
+
+    @classmethod
+    def of_master(cls, master: bytes) -> Root:
+        """The root key that follows from a master key."""
+        return cls(
+            hmac.digest(master, b"wrap subject keys", "sha256"),
+            hmac.digest(master, b"keyed hashes", "sha256"),
+        )
+
+    @property
+    def secret(self) -> bytes:
+        """What a key service wraps."""
+        return self.wraps + self.hashes
 
 
 def secret_file(path: Path) -> str:
@@ -97,16 +114,23 @@ class Keyring:
     are made, so that no event is stored whose key is not.
     """
 
-    def __init__(self, master: bytes) -> None:
-        if len(master) != 32:  # noqa: PLR2004 - AES-256
-            raise MasterKeyLost("the master key must be 64 hex digits (32 bytes)")
-        self._wrap = AESGCM(hmac.digest(master, b"wrap subject keys", "sha256"))
-        self._hash = hmac.digest(master, b"keyed hashes", "sha256")
-        self.fingerprint = hmac.digest(master, b"fingerprint", "sha256").hex()[:16]
+    def __init__(self, roots: Mapping[int, Root] | None = None) -> None:
+        self.adopt(roots or {})
         self._known: OrderedDict[UUID, bytes | None] = OrderedDict()
         self._cipher = lru_cache(CIPHERS_MAX)(AESGCM)
         self._destroyed: set[UUID] = set()
         self._guard = threading.Lock()
+
+    def adopt(self, roots: Mapping[int, Root]) -> None:
+        """Work with these root keys from now on; the newest wraps what is made."""
+        self._roots = dict(roots)
+        self._wraps = {number: AESGCM(root.wraps) for number, root in roots.items()}
+        self._newest = max(roots, default=0)
+        self._hash = roots[self._newest].hashes if roots else b""
+
+    def root(self, number: int) -> Root:
+        """A root key by its number."""
+        return self._roots[number]
 
     def keyed_hash(self, kind: str, value: str) -> bytes:
         """What stands for a value where only equality matters; useless without the master key."""
@@ -168,16 +192,17 @@ class Keyring:
             # Drawn before it is known who lacks one: that makes one trip to the database of two.
             drafts = {subject: os.urandom(KEY_BYTES) for subject in missing}
             wrapped = [self._wrapped(subject, key) for subject, key in drafts.items()]
-            cursor.execute(LOAD_OR_MAKE, (missing, wrapped, missing), prepare=True)
+            values = (self._newest, missing, wrapped, missing)
+            cursor.execute(LOAD_OR_MAKE, values, prepare=True)
         else:
             cursor.execute(LOAD, (missing,), prepare=True)
-        found = {row["subject"]: bytes(row["wrapped"]) for row in cursor.fetchall()}
+        found = {row["subject"]: row for row in cursor.fetchall()}
         with self._guard:
             for subject in missing:
                 if subject in self._destroyed:
                     continue
-                sealed = found.get(subject)
-                key = self._unwrapped(subject, sealed) if sealed else drafts.get(subject)
+                row = found.get(subject)
+                key = self.unwrapped(row) if row else drafts.get(subject)
                 self._known[subject] = key
             while len(self._known) > CACHED_KEYS_MAX:
                 self._known.popitem(last=False)
@@ -208,18 +233,50 @@ class Keyring:
                 and (subject not in self._known or (make and self._known[subject] is None))
             ]
 
+    def rewrap(
+        self, cursor: psycopg.Cursor[DictRow], newest: int, after: UUID | str, limit: int | None
+    ) -> tuple[UUID | None, int]:
+        """Wrap the next keys that are not wrapped under the `newest` root key; in one statement.
+
+        Returns the subject of the last, or None, and how many there were.
+        """
+        cursor.execute(
+            "SELECT subject, wrapped, root FROM subject_key WHERE subject > %s AND root < %s "
+            "ORDER BY subject LIMIT %s",
+            (after, newest, limit),
+        )
+        opened = [(row["subject"], row["root"], self.unwrapped(row)) for row in cursor.fetchall()]
+        cursor.execute(
+            "UPDATE subject_key SET wrapped = new.wrapped, root = %b "
+            "FROM unnest(%b::uuid[], %b::integer[], %b::bytea[]) AS new(subject, root, wrapped) "
+            "WHERE subject_key.subject = new.subject AND subject_key.root = new.root",
+            (
+                newest,
+                [subject for subject, _, _ in opened],
+                [root for _, root, _ in opened],
+                [self._wrapped(subject, key) for subject, _, key in opened],
+            ),
+        )
+        return (opened[-1][0] if opened else None), len(opened)
+
+    def unwrapped(self, row: DictRow) -> bytes:
+        """The key in a row of the table; raises MasterKeyLost if no root key opens it."""
+        wrap, wrapped = self._wraps.get(row["root"]), bytes(row["wrapped"])
+        try:
+            if wrap is not None:
+                bound = row["subject"].bytes
+                return wrap.decrypt(wrapped[:NONCE_BYTES], wrapped[NONCE_BYTES:], bound)
+        except InvalidTag:
+            pass
+        raise MasterKeyLost(
+            f"the key of subject {row['subject']} cannot be unwrapped: this data was sealed under "
+            "another master key; restore master.key or BACKSTORY_MASTER_KEY, and start again if "
+            "keys were rotated"
+        )
+
     def _wrapped(self, subject: UUID, key: bytes) -> bytes:
         nonce = os.urandom(NONCE_BYTES)
-        return nonce + self._wrap.encrypt(nonce, key, subject.bytes)
-
-    def _unwrapped(self, subject: UUID, wrapped: bytes) -> bytes:
-        try:
-            return self._wrap.decrypt(wrapped[:NONCE_BYTES], wrapped[NONCE_BYTES:], subject.bytes)
-        except InvalidTag:
-            raise MasterKeyLost(
-                f"the key of subject {subject} cannot be unwrapped: this data was sealed under "
-                "another master key; restore master.key or BACKSTORY_MASTER_KEY"
-            ) from None
+        return nonce + self._wraps[self._newest].encrypt(nonce, key, subject.bytes)
 
 
 def _bound_to(event_id: str, field: str, subject: str) -> bytes:

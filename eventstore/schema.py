@@ -106,6 +106,19 @@ MIGRATIONS: tuple[str, ...] = (
     CREATE INDEX log_events_subject_forgotten_idx ON log_events (notification_id)
         WHERE topic = 'subject.forgotten.v1';
     """,
+    # Keys from before were wrapped under what is the first root key now. Who missed a rotation
+    # cannot store a key that nobody could unwrap.
+    """
+    CREATE TABLE root_key (
+        number integer PRIMARY KEY,
+        service text NOT NULL,
+        wrapped bytea NOT NULL,
+        made_at timestamptz NOT NULL DEFAULT now()
+    );
+    ALTER TABLE subject_key ADD COLUMN root integer NOT NULL DEFAULT 1;
+    ALTER TABLE subject_key ADD CONSTRAINT a_key_is_wrapped_under_a_root_key
+        FOREIGN KEY (root) REFERENCES root_key (number) NOT VALID;
+    """,
 )
 
 

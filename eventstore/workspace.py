@@ -6,8 +6,9 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 
-from eventstore.keys import Keyring, master_key
+from eventstore.keys import Keyring
 from eventstore.log import Log
+from eventstore.roots import open_roots
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -36,9 +37,15 @@ class Workspace:
         if not re.fullmatch(r"[a-z][a-z0-9_]{0,40}", name):
             raise ValueError(f"a workspace is named in a-z, 0-9 and _, not {name!r}")
         directory.mkdir(parents=True, exist_ok=True)
-        keyring = Keyring(master_key(directory)) if keys else None
+        keyring = Keyring() if keys else None
         log = Log(database_url, f"backstory_{name}", keyring)
-        log.forgotten.reapply()
+        try:
+            if keyring is not None:
+                open_roots(directory, log, keyring)
+            log.forgotten.reapply()
+        except BaseException:
+            log.close()
+            raise
         return cls(name, directory, database_url, log, keyring)
 
     def close(self) -> None:

@@ -12,7 +12,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from eventstore.keys import Keyring, MasterKeyLost, master_key
+from eventstore.key_services import MasterKey, key_service
+from eventstore.keys import Keyring, MasterKeyLost, Root
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -31,8 +32,10 @@ class Cursor:
     def execute(self, _: str, values: Sequence[Any], *, prepare: bool) -> None:
         assert prepare
         *made, asked = values
-        self.found = [{"subject": s, "wrapped": self.rows[s]} for s in asked if s in self.rows]
-        self.rows = dict(zip(*made, strict=True)) | self.rows if made else self.rows
+        self.found = [
+            {"subject": s, "wrapped": self.rows[s], "root": 1} for s in asked if s in self.rows
+        ]
+        self.rows = dict(zip(*made[1:], strict=True)) | self.rows if made else self.rows
 
     def fetchall(self) -> list[dict[str, Any]]:
         return self.found
@@ -43,8 +46,12 @@ def table() -> Cursor:
     return Cursor()
 
 
+def ring(master: bytes = b"m" * 32) -> Keyring:
+    return Keyring({1: Root.of_master(master)})
+
+
 def keyring(table: Cursor, *subjects: UUID, master: bytes = b"m" * 32) -> Keyring:
-    keys = Keyring(master)
+    keys = ring(master)
     keys.load(table, subjects, make=True)
     return keys
 
@@ -73,27 +80,27 @@ def test_a_ciphertext_cannot_be_moved(table: Cursor, place: tuple[UUID, UUID, st
 def test_a_destroyed_key_is_a_person_forgotten(table: Cursor):
     sealed = keyring(table, ANN).encrypt(ANN, BOB, "name", "Ann")
     del table.rows[ANN]
-    later = Keyring(b"m" * 32)
+    later = ring()
     later.load(table, [ANN], make=False)
     assert later.decrypt(ANN, BOB, "name", sealed) is None
 
 
 def test_keys_are_stored_wrapped(table: Cursor):
     keyring(table, ANN)
-    again = Keyring(b"x" * 32)
+    again = ring(b"x" * 32)
     with pytest.raises(MasterKeyLost, match=r"restore master\.key"):
         again.load(table, [ANN], make=False)
 
 
 def test_a_keyed_hash_needs_the_master_key():
-    assert Keyring(b"m" * 32).keyed_hash("e", "a") == Keyring(b"m" * 32).keyed_hash("e", "a")
-    assert Keyring(b"m" * 32).keyed_hash("e", "a") != Keyring(b"x" * 32).keyed_hash("e", "a")
-    assert Keyring(b"m" * 32).keyed_hash("e", "ab") != Keyring(b"m" * 32).keyed_hash("ea", "b")
+    assert ring().keyed_hash("e", "a") == ring().keyed_hash("e", "a")
+    assert ring().keyed_hash("e", "a") != ring(b"x" * 32).keyed_hash("e", "a")
+    assert ring().keyed_hash("e", "ab") != ring().keyed_hash("ea", "b")
 
 
 def test_the_master_key_is_made_once_and_for_its_owner_only(tmp_path: Path):
     with ThreadPoolExecutor(8) as pool:
-        found = set(pool.map(lambda _: master_key(tmp_path), range(16)))
+        found = set(pool.map(lambda _: key_service(tmp_path).name, range(16)))
     assert len(found) == 1
     assert stat.S_IMODE(os.stat(tmp_path / "master.key").st_mode) == 0o600  # noqa: PTH116
     assert [path.name for path in tmp_path.iterdir()] == ["master.key"]
@@ -101,10 +108,10 @@ def test_the_master_key_is_made_once_and_for_its_owner_only(tmp_path: Path):
 
 def test_the_master_key_may_be_given(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
     monkeypatch.setenv("BACKSTORY_MASTER_KEY", "ab" * 32)
-    assert master_key(tmp_path) == b"\xab" * 32
+    assert key_service(tmp_path) == MasterKey(b"\xab" * 32, "BACKSTORY_MASTER_KEY")
     assert not list(tmp_path.iterdir())
 
 
 def test_a_master_key_of_another_length_is_refused():
     with pytest.raises(MasterKeyLost, match="64 hex digits"):
-        Keyring(b"short")
+        MasterKey(b"short", "here")
