@@ -115,6 +115,8 @@ class Keyring:
     """
 
     def __init__(self, roots: Mapping[int, Root] | None = None) -> None:
+        self.service = ""
+        """The name of what wraps the root key."""
         self.adopt(roots or {})
         self._known: OrderedDict[UUID, bytes | None] = OrderedDict()
         self._cipher = lru_cache(CIPHERS_MAX)(AESGCM)

@@ -58,6 +58,7 @@ def open_roots(directory: Path, log: Log, keys: Keyring) -> None:
             rows = _rows(cursor)
     service = _fitting(directory, service, rows[-1]["service"])
     keys.adopt({row["number"]: Root.of(service.unwrap(bytes(row["wrapped"]))) for row in rows})
+    keys.service = service.name
 
 
 def rotate(
@@ -93,6 +94,7 @@ def rotate(
         )
         turn.cursor.execute("DELETE FROM root_key WHERE number < %s", (newest,))
     keys.adopt({newest: root})
+    keys.service = following.name
     _tidy(directory, following)
     return Rotated(done + count, following.name)
 

@@ -22,7 +22,13 @@ if TYPE_CHECKING:
     from eventstore.log import Log
 
 BESIDE: Mapping[str, Mapping[str, str]] = {
-    "subject_key": {"subject": "uuid", "wrapped": "bytea"},
+    "root_key": {
+        "number": "integer",
+        "service": "text",
+        "wrapped": "bytea",
+        "made_at": "timestamptz",
+    },
+    "subject_key": {"subject": "uuid", "wrapped": "bytea", "root": "integer"},
     "reservation": {
         "kind": "text",
         "hash": "bytea",
@@ -121,7 +127,8 @@ class Refill:
         self._size, self._position = self._size + len(leaves), positions[-1]
 
     def put(self, table: str, rows: pa.Table) -> None:
-        """Store the rows of a table of `BESIDE`."""
+        """Store the rows of a table of `BESIDE`, in the place of what a new log began with."""
+        self._cursor.execute(f"DELETE FROM {table}")  # noqa: S608 - our names
         self._insert(table, rows, BESIDE[table])
 
     def commit(self, note: str) -> None:

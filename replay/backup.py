@@ -2,7 +2,8 @@
 
 FOLDER/
 ├── segment-000000000000-000000065536.parquet   closed ranges of the log; written once
-├── subject_key-4f0c….parquet                   keys of persons, wrapped by the master key
+├── root_key-09ab….parquet                      the root key, wrapped by the key service
+├── subject_key-4f0c….parquet                   keys of persons, wrapped by the root key
 ├── reservation-….parquet, idempotency-….parquet, api_key-….parquet, log_tracking-….parquet
 └── manifest.txt    a signed checkpoint that names each file with its hash; written last
 
@@ -74,7 +75,7 @@ class Backup:
     position: int
     """That of the last event."""
     fingerprint: str
-    """Which master key opens what is sealed in it."""
+    """Which master key or key service opens what is sealed in it."""
     files: Mapping[str, str]
     """SHA-256 by name."""
     verifiers: tuple[Verifier, ...]
@@ -155,7 +156,7 @@ def write(workspace: Workspace, folder: Path, progress: Progress = unseen) -> Ba
                 f"the log is not what was sealed: {damaged}; see `backstory audit verify`"
             ) from None
         listed = "".join(f"{digest}  {name}\n" for name, digest in files.items())
-        about = f"position {position} master-key {workspace.keys.fingerprint}\n"
+        about = f"position {position} master-key {workspace.keys.service}\n"
         tree = run.tree
         made = Checkpoint.sign(tree.size, tree.root(), keys, about + listed)
         _put(folder / MANIFEST, made.note.encode())

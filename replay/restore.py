@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from eventstore.anchor import FILE, FileAnchor
 from eventstore.notes import SigningKeys
+from eventstore.roots import open_roots
 from eventstore.segments import read_segment
 from eventstore.transfer import BESIDE, LogNotEmpty, refill
 from eventstore.tree import Tiles
@@ -58,6 +59,9 @@ def restore(workspace: Workspace, backup: Backup, progress: Progress = unseen) -
             fresh.commit(_note(backup))
     except LogNotEmpty as error:
         raise RestoreRefused(str(error)) from None
+    if workspace.keys is not None:
+        open_roots(workspace.directory, workspace.log, workspace.keys)
+    workspace.log.forgotten.reapply()
     for name in CACHES:
         shutil.rmtree(workspace.directory / name, ignore_errors=True)
     with workspace.log.cursor() as cursor:
@@ -73,7 +77,7 @@ def restore(workspace: Workspace, backup: Backup, progress: Progress = unseen) -
 
 
 def _check(workspace: Workspace, backup: Backup) -> None:
-    if workspace.keys is None or workspace.keys.fingerprint != backup.fingerprint:
+    if workspace.keys is None or workspace.keys.service != backup.fingerprint:
         raise RestoreRefused(
             "personal values in this backup were sealed under another master key: put master.key "
             "from before into the directory, or set BACKSTORY_MASTER_KEY"
