@@ -9,6 +9,7 @@ from commands.activity import (
     LogActivity,
     PlanActivity,
     RescheduleActivity,
+    RetractActivity,
     StartActivity,
 )
 from projections.activity import activity
@@ -28,3 +29,4 @@ accept(router, "/{id}/reschedule", RescheduleActivity)
 accept(router, "/{id}/start", StartActivity)
 accept(router, "/{id}/complete", CompleteActivity)
 accept(router, "/{id}/cancel", CancelActivity)
+accept(router, "/{id}/retract", RetractActivity)

@@ -11,6 +11,8 @@ from commands.campaign import (
     RecordCampaignTouch,
     RemoveCampaignMember,
     ResumeCampaign,
+    RetractCampaign,
+    RetractCampaignMember,
     ScheduleCampaign,
     StartCampaign,
 )
@@ -42,3 +44,5 @@ accept(router, "/{id}/record-cost", RecordCampaignCost)
 accept(router, "/{id}/add-member", AddCampaignMember)
 accept(router, "/{id}/remove-member", RemoveCampaignMember)
 accept(router, "/{id}/record-touch", RecordCampaignTouch)
+accept(router, "/{id}/retract", RetractCampaign)
+accept(router, "/{id}/retract-member", RetractCampaignMember)

@@ -11,6 +11,7 @@ from commands.contact import (
     GrantConsent,
     LinkContact,
     RenameContact,
+    RetractContact,
     SetContactCustomFields,
     UnlinkContact,
     WithdrawConsent,
@@ -43,3 +44,4 @@ accept(router, "/{id}/set-custom-fields", SetContactCustomFields)
 accept(router, "/{id}/forget", ForgetContact)
 accept(router, "/{id}/place-legal-hold", PlaceContactLegalHold)
 accept(router, "/{id}/release-legal-hold", ReleaseContactLegalHold)
+accept(router, "/{id}/retract", RetractContact)

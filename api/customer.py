@@ -9,6 +9,7 @@ from commands.customer import (
     CreateCustomer,
     ReactivateCustomer,
     RenameCustomer,
+    RetractCustomer,
     SetCustomerCustomFields,
     SetCustomerPreferences,
 )
@@ -54,3 +55,4 @@ accept(router, "/{id}/set-custom-fields", SetCustomerCustomFields)
 accept(router, "/{id}/forget", ForgetCustomer)
 accept(router, "/{id}/place-legal-hold", PlaceCustomerLegalHold)
 accept(router, "/{id}/release-legal-hold", ReleaseCustomerLegalHold)
+accept(router, "/{id}/retract", RetractCustomer)

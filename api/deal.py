@@ -11,6 +11,7 @@ from commands.deal import (
     LoseDeal,
     OpenDeal,
     ReopenDeal,
+    RetractDeal,
     SetDealCustomFields,
     WinDeal,
 )
@@ -48,3 +49,4 @@ accept(router, "/{id}/win", WinDeal)
 accept(router, "/{id}/lose", LoseDeal)
 accept(router, "/{id}/reopen", ReopenDeal)
 accept(router, "/{id}/set-custom-fields", SetDealCustomFields)
+accept(router, "/{id}/retract", RetractDeal)

@@ -10,6 +10,7 @@ from commands.lead import (
     EngageLead,
     QualifyLead,
     RecycleLead,
+    RetractLead,
     SetLeadCustomFields,
 )
 from commands.subject import (
@@ -48,3 +49,4 @@ accept(router, "/{id}/set-custom-fields", SetLeadCustomFields)
 accept(router, "/{id}/forget", ForgetLead)
 accept(router, "/{id}/place-legal-hold", PlaceLeadLegalHold)
 accept(router, "/{id}/release-legal-hold", ReleaseLeadLegalHold)
+accept(router, "/{id}/retract", RetractLead)

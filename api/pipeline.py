@@ -2,7 +2,7 @@
 
 from api.answers import answer, show
 from api.base import accept, doors
-from commands.pipeline import DefinePipeline, RetirePipeline, RevisePipeline
+from commands.pipeline import DefinePipeline, RetirePipeline, RetractPipeline, RevisePipeline
 from projections.pipeline import pipeline
 from readmodels.pipeline import pipeline_stages, stage_duration_summary, stage_durations
 
@@ -16,3 +16,4 @@ show(router, pipeline)
 accept(router, "/{id}/define", DefinePipeline)
 accept(router, "/{id}/revise", RevisePipeline)
 accept(router, "/{id}/retire", RetirePipeline)
+accept(router, "/{id}/retract", RetractPipeline)

@@ -17,6 +17,7 @@ from commands.ticket import (
     ReopenTicket,
     ReplyToTicket,
     ResumeTicket,
+    RetractTicket,
     SetTicketCustomFields,
     SolveTicket,
 )
@@ -54,3 +55,4 @@ accept(router, "/{id}/categorize", CategorizeTicket)
 accept(router, "/{id}/rate", RateTicket)
 accept(router, "/{id}/set-custom-fields", SetTicketCustomFields)
 accept(router, "/{id}/forget", ForgetTicket)
+accept(router, "/{id}/retract", RetractTicket)

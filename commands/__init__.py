@@ -11,6 +11,7 @@ from commands.activity import (
     LogActivity,
     PlanActivity,
     RescheduleActivity,
+    RetractActivity,
     StartActivity,
 )
 from commands.base import Command
@@ -23,6 +24,8 @@ from commands.campaign import (
     RecordCampaignTouch,
     RemoveCampaignMember,
     ResumeCampaign,
+    RetractCampaign,
+    RetractCampaignMember,
     ScheduleCampaign,
     StartCampaign,
 )
@@ -36,6 +39,7 @@ from commands.contact import (
     GrantConsent,
     LinkContact,
     RenameContact,
+    RetractContact,
     SetContactCustomFields,
     UnlinkContact,
     WithdrawConsent,
@@ -49,6 +53,7 @@ from commands.customer import (
     CreateCustomer,
     ReactivateCustomer,
     RenameCustomer,
+    RetractCustomer,
     SetCustomerCustomFields,
     SetCustomerPreferences,
 )
@@ -61,6 +66,7 @@ from commands.deal import (
     LoseDeal,
     OpenDeal,
     ReopenDeal,
+    RetractDeal,
     SetDealCustomFields,
     WinDeal,
 )
@@ -71,9 +77,10 @@ from commands.lead import (
     EngageLead,
     QualifyLead,
     RecycleLead,
+    RetractLead,
     SetLeadCustomFields,
 )
-from commands.pipeline import DefinePipeline, RetirePipeline, RevisePipeline
+from commands.pipeline import DefinePipeline, RetirePipeline, RetractPipeline, RevisePipeline
 from commands.subject import (
     ForgetContact,
     ForgetCustomer,
@@ -101,10 +108,11 @@ from commands.ticket import (
     ReopenTicket,
     ReplyToTicket,
     ResumeTicket,
+    RetractTicket,
     SetTicketCustomFields,
     SolveTicket,
 )
-from commands.user import ChangeUserTeam, DeactivateUser, ReactivateUser, RegisterUser
+from commands.user import ChangeUserTeam, DeactivateUser, ReactivateUser, RegisterUser, RetractUser
 
 COMMANDS: tuple[type[Command[Any]], ...] = (
     CaptureLead,
@@ -115,6 +123,7 @@ COMMANDS: tuple[type[Command[Any]], ...] = (
     RecycleLead,
     ConvertLead,
     SetLeadCustomFields,
+    RetractLead,
     ForgetLead,
     PlaceLeadLegalHold,
     ReleaseLeadLegalHold,
@@ -126,6 +135,7 @@ COMMANDS: tuple[type[Command[Any]], ...] = (
     CloseCustomer,
     ReactivateCustomer,
     SetCustomerCustomFields,
+    RetractCustomer,
     ForgetCustomer,
     PlaceCustomerLegalHold,
     ReleaseCustomerLegalHold,
@@ -140,12 +150,14 @@ COMMANDS: tuple[type[Command[Any]], ...] = (
     WithdrawConsent,
     ArchiveContact,
     SetContactCustomFields,
+    RetractContact,
     ForgetContact,
     PlaceContactLegalHold,
     ReleaseContactLegalHold,
     DefinePipeline,
     RevisePipeline,
     RetirePipeline,
+    RetractPipeline,
     OpenDeal,
     LinkDeal,
     ChangeDealStage,
@@ -156,6 +168,7 @@ COMMANDS: tuple[type[Command[Any]], ...] = (
     LoseDeal,
     ReopenDeal,
     SetDealCustomFields,
+    RetractDeal,
     PlanActivity,
     LogActivity,
     AssignActivity,
@@ -163,6 +176,7 @@ COMMANDS: tuple[type[Command[Any]], ...] = (
     StartActivity,
     CompleteActivity,
     CancelActivity,
+    RetractActivity,
     OpenTicket,
     AssignTicket,
     ReplyToTicket,
@@ -178,6 +192,7 @@ COMMANDS: tuple[type[Command[Any]], ...] = (
     CategorizeTicket,
     RateTicket,
     SetTicketCustomFields,
+    RetractTicket,
     ForgetTicket,
     PlanCampaign,
     ScheduleCampaign,
@@ -189,10 +204,13 @@ COMMANDS: tuple[type[Command[Any]], ...] = (
     AddCampaignMember,
     RemoveCampaignMember,
     RecordCampaignTouch,
+    RetractCampaign,
+    RetractCampaignMember,
     RegisterUser,
     ChangeUserTeam,
     DeactivateUser,
     ReactivateUser,
+    RetractUser,
     ForgetUser,
     DeclareCustomField,
     RetireCustomField,

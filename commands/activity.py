@@ -20,6 +20,7 @@ from domain.activity import (
     ActivityLogged,
     ActivityPlanned,
     ActivityRescheduled,
+    ActivityRetracted,
     ActivityStarted,
     ActivityUnknown,
     CancelReason,
@@ -181,6 +182,19 @@ class CancelActivity(Command[Activity]):
         if activity.cancellation != cancelled:
             unfinished(activity)
             yield cancelled
+
+
+class RetractActivity(Command[Activity]):
+    """Take back a activity that should never have been recorded; its history stays."""
+
+    reason: Line
+
+    example = {"reason": "Imported by mistake"}
+
+    def decide(self, activity: Activity, /) -> Iterator[ActivityEvent]:
+        if activity.status == "unknown":
+            raise ActivityUnknown
+        yield ActivityRetracted(reason=self.reason)
 
 
 def unfinished(activity: Activity) -> None:

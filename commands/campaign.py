@@ -22,6 +22,7 @@ from domain.campaign import (
     CampaignMemberMissing,
     CampaignMemberOptedOut,
     CampaignMemberRemoved,
+    CampaignMemberRetracted,
     CampaignMemberTouched,
     CampaignNotPaused,
     CampaignNotRunning,
@@ -30,6 +31,7 @@ from domain.campaign import (
     CampaignPaused,
     CampaignPlanned,
     CampaignResumed,
+    CampaignRetracted,
     CampaignScheduled,
     CampaignStarted,
     CampaignUnknown,
@@ -243,6 +245,37 @@ class RecordCampaignTouch(Command[Campaign]):
             currency=campaign.currency,
         )
         yield On(stream_id, touched)
+
+
+class RetractCampaign(Command[Campaign]):
+    """Take back a campaign that should never have been planned; its history stays."""
+
+    reason: Line
+
+    example = {"reason": "Imported by mistake"}
+
+    def decide(self, campaign: Campaign, /) -> Iterator[CampaignEvent]:
+        known(campaign)
+        yield CampaignRetracted(reason=self.reason)
+
+
+class RetractCampaignMember(Command[Campaign]):
+    """Take back that a lead or contact was ever a member; the history of it stays."""
+
+    member_id: UUID
+    reason: Line
+
+    example = {
+        "member_id": "00000000-0000-4000-8000-000000000005",
+        "reason": "Imported by mistake",
+    }
+
+    def decide_in(self, world: World, campaign: Campaign, /) -> Iterator[On]:
+        known(campaign)
+        stream_id = campaign_member_id(world.id, self.member_id)
+        if world.load(CampaignMember, stream_id).status == "unknown":
+            raise CampaignMemberMissing(member_id=self.member_id)
+        yield On(stream_id, CampaignMemberRetracted(**self.fields(), campaign_id=world.id))
 
 
 def known(campaign: Campaign) -> None:

@@ -24,6 +24,7 @@ from domain.contact import (
     ContactNotLinked,
     ContactPhoneChanged,
     ContactRenamed,
+    ContactRetracted,
     ContactTitleChanged,
     ContactUnknown,
     ContactUnlinked,
@@ -261,6 +262,23 @@ class SetContactCustomFields(Command[Contact]):
         known(contact)
         if changes := custom_changes(world, Contact, contact, self.custom):
             yield ContactCustomFieldsSet(person_id=contact.person_id, **changes)
+
+
+class RetractContact(Command[Contact]):
+    """Take back a contact that should never have been created; its history stays."""
+
+    reason: Line
+
+    example = {"reason": "Imported by mistake"}
+
+    def decide(self, contact: Contact, /) -> Iterator[ContactEvent]:
+        known(contact)
+        for customer_id in contact.customers():
+            yield ContactUnlinked(customer_id=customer_id, until=None)
+        for channel, consent in contact.consents.items():
+            if isinstance(consent, ContactConsentGranted):
+                yield ContactConsentWithdrawn(channel=channel, source=self.reason)
+        yield ContactRetracted(reason=self.reason)
 
 
 def known(contact: Contact) -> None:

@@ -24,6 +24,7 @@ from domain.customer import (
     CustomerPreferencesSet,
     CustomerReactivated,
     CustomerRenamed,
+    CustomerRetracted,
     CustomerTierChanged,
     CustomerUnknown,
     Tier,
@@ -197,6 +198,18 @@ class SetCustomerCustomFields(Command[Customer]):
         known(customer)
         if changes := custom_changes(world, Customer, customer, self.custom):
             yield CustomerCustomFieldsSet(**changes)
+
+
+class RetractCustomer(Command[Customer]):
+    """Take back a customer that should never have been created; its history stays."""
+
+    reason: Line
+
+    example = {"reason": "Imported by mistake"}
+
+    def decide(self, customer: Customer, /) -> Iterator[CustomerEvent]:
+        known(customer)
+        yield CustomerRetracted(reason=self.reason)
 
 
 def known(customer: Customer) -> None:

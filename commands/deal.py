@@ -26,6 +26,7 @@ from domain.deal import (
     DealNotOpen,
     DealOpened,
     DealReopened,
+    DealRetracted,
     DealStageChanged,
     DealUnknown,
     DealWithoutCustomer,
@@ -245,6 +246,18 @@ class SetDealCustomFields(Command[Deal]):
         known(deal)
         if changes := custom_changes(world, Deal, deal, self.custom):
             yield DealCustomFieldsSet(**changes)
+
+
+class RetractDeal(Command[Deal]):
+    """Take back a deal that should never have been opened; its history stays."""
+
+    reason: Line
+
+    example = {"reason": "Imported by mistake"}
+
+    def decide(self, deal: Deal, /) -> Iterator[DealEvent]:
+        known(deal)
+        yield DealRetracted(reason=self.reason)
 
 
 def known(deal: Deal) -> None:

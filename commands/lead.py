@@ -26,6 +26,7 @@ from domain.lead import (
     LeadNotOpen,
     LeadQualified,
     LeadRecycled,
+    LeadRetracted,
     LeadUnknown,
     email_of_lead,
 )
@@ -190,6 +191,18 @@ class SetLeadCustomFields(Command[Lead]):
         known(lead)
         if changes := custom_changes(world, Lead, lead, self.custom):
             yield LeadCustomFieldsSet(**changes)
+
+
+class RetractLead(Command[Lead]):
+    """Take back a lead that should never have been captured; its history stays."""
+
+    reason: Line
+
+    example = {"reason": "Imported by mistake"}
+
+    def decide(self, lead: Lead, /) -> Iterator[LeadEvent]:
+        known(lead)
+        yield LeadRetracted(reason=self.reason)
 
 
 def known(lead: Lead) -> None:

@@ -15,6 +15,7 @@ from domain.pipeline import (
     PipelineEvent,
     PipelineNotActive,
     PipelineRetired,
+    PipelineRetracted,
     PipelineRevised,
     PipelineStage,
     PipelineUnknown,
@@ -90,6 +91,18 @@ class RetirePipeline(Command[Pipeline]):
         known(pipeline)
         if pipeline.status == "active":
             yield PipelineRetired()
+
+
+class RetractPipeline(Command[Pipeline]):
+    """Take back a pipeline that should never have been defined; its history stays."""
+
+    reason: Line
+
+    example = {"reason": "Imported by mistake"}
+
+    def decide(self, pipeline: Pipeline, /) -> Iterator[PipelineEvent]:
+        known(pipeline)
+        yield PipelineRetracted(reason=self.reason)
 
 
 def known(pipeline: Pipeline) -> None:

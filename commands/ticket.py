@@ -38,6 +38,7 @@ from domain.ticket import (
     TicketReplied,
     TicketRequesterHeard,
     TicketResumed,
+    TicketRetracted,
     TicketSealed,
     TicketSolved,
     TicketStarted,
@@ -294,6 +295,18 @@ class SetTicketCustomFields(Command[Ticket]):
         unsealed(ticket)
         if changes := custom_changes(world, Ticket, ticket, self.custom):
             yield TicketCustomFieldsSet(**changes)
+
+
+class RetractTicket(Command[Ticket]):
+    """Take back a ticket that should never have been opened; its history stays."""
+
+    reason: Line
+
+    example = {"reason": "Imported by mistake"}
+
+    def decide(self, ticket: Ticket, /) -> Iterator[TicketEvent]:
+        known(ticket)
+        yield TicketRetracted(reason=self.reason)
 
 
 def known(ticket: Ticket) -> None:

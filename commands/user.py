@@ -20,6 +20,7 @@ from domain.user import (
     UserInactive,
     UserReactivated,
     UserRegistered,
+    UserRetracted,
     UserTeamChanged,
     UserUnknown,
     email_of_user,
@@ -107,6 +108,18 @@ class ReactivateUser(Command[User]):
         known(user)
         if user.status == "inactive":
             yield UserReactivated()
+
+
+class RetractUser(Command[User]):
+    """Take back a user that should never have been registered; its history stays."""
+
+    reason: Line
+
+    example = {"reason": "Imported by mistake"}
+
+    def decide(self, user: User, /) -> Iterator[UserEvent]:
+        known(user)
+        yield UserRetracted(reason=self.reason)
 
 
 def known(user: User) -> None:

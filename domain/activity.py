@@ -87,6 +87,12 @@ class ActivityCancelled(Event, type="activity.cancelled.v1"):
     note: Personal[Text]
 
 
+class ActivityRetracted(Event, type="activity.retracted.v1"):
+    """The record was taken back: it is as if the activity had never been recorded."""
+
+    reason: Line
+
+
 ActivityEvent = (
     ActivityPlanned
     | ActivityLogged
@@ -95,6 +101,7 @@ ActivityEvent = (
     | ActivityStarted
     | ActivityCompleted
     | ActivityCancelled
+    | ActivityRetracted
 )
 
 
@@ -143,5 +150,7 @@ class Activity(State[ActivityEvent]):
                 return replace(self, status="completed", completion=event)
             case ActivityCancelled():
                 return replace(self, status="cancelled", cancellation=event)
+            case ActivityRetracted():
+                return Activity()
             case _:
                 assert_never(event)

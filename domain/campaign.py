@@ -77,6 +77,12 @@ class CampaignCostRecorded(Event, type="campaign.cost_recorded.v1"):
     purpose: Line | None
 
 
+class CampaignRetracted(Event, type="campaign.retracted.v1"):
+    """The record was taken back: it is as if the campaign had never been planned."""
+
+    reason: Line
+
+
 CampaignEvent = (
     CampaignPlanned
     | CampaignScheduled
@@ -85,6 +91,7 @@ CampaignEvent = (
     | CampaignResumed
     | CampaignCompleted
     | CampaignCostRecorded
+    | CampaignRetracted
 )
 
 
@@ -116,7 +123,17 @@ class CampaignMemberRemoved(Event, type="campaign_member.removed.v1"):
     member_type: MemberType
 
 
-CampaignMemberEvent = CampaignMemberAdded | CampaignMemberTouched | CampaignMemberRemoved
+class CampaignMemberRetracted(Event, type="campaign_member.retracted.v1"):
+    """The membership was taken back: it is as if the member had never been added."""
+
+    campaign_id: UUID
+    member_id: UUID
+    reason: Line
+
+
+CampaignMemberEvent = (
+    CampaignMemberAdded | CampaignMemberTouched | CampaignMemberRemoved | CampaignMemberRetracted
+)
 
 
 class CampaignUnknown(Refusal):
@@ -191,6 +208,8 @@ class Campaign(State[CampaignEvent]):
                 return replace(self, status="completed")
             case CampaignCostRecorded():
                 return replace(self, cost_total=event.cost_total)
+            case CampaignRetracted():
+                return Campaign()
             case _:
                 assert_never(event)
 
@@ -216,5 +235,7 @@ class CampaignMember(State[CampaignMemberEvent]):
                 )
             case CampaignMemberRemoved():
                 return replace(self, status="removed")
+            case CampaignMemberRetracted():
+                return CampaignMember()
             case _:
                 assert_never(event)

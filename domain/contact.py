@@ -115,6 +115,12 @@ class ContactCustomFieldsSet(Event, type="contact.custom_fields_set.v1", subject
     custom_personal: Personal[dict[str, CustomValue]]
 
 
+class ContactRetracted(Event, type="contact.retracted.v1"):
+    """The record was taken back: it is as if the contact had never been created."""
+
+    reason: Line
+
+
 ContactEvent = (
     ContactCreated
     | ContactRenamed
@@ -127,6 +133,7 @@ ContactEvent = (
     | ContactConsentWithdrawn
     | ContactArchived
     | ContactCustomFieldsSet
+    | ContactRetracted
 )
 
 
@@ -204,6 +211,8 @@ class Contact(State[ContactEvent]):
                 return replace(self, status="archived", archived=event)
             case ContactCustomFieldsSet():
                 return replace(self, custom=event.custom, custom_personal=event.custom_personal)
+            case ContactRetracted():
+                return Contact()
             case _:
                 assert_never(event)
 

@@ -48,9 +48,9 @@ class CustomerTierChanged(Event, type="customer.tier_changed.v1"):
 
 
 class CustomerAssigned(Event, type="customer.assigned.v1"):
-    """A user became responsible for the customer."""
+    """A user became responsible for the customer; null: nobody is."""
 
-    owner: UUID
+    owner: UUID | None
     previous_owner: UUID | None
 
 
@@ -79,6 +79,12 @@ class CustomerCustomFieldsSet(Event, type="customer.custom_fields_set.v1"):
     custom_personal: Personal[dict[str, CustomValue]]
 
 
+class CustomerRetracted(Event, type="customer.retracted.v1"):
+    """The record was taken back: it is as if the customer had never been created."""
+
+    reason: Line
+
+
 CustomerEvent = (
     CustomerCreated
     | CustomerRenamed
@@ -88,6 +94,7 @@ CustomerEvent = (
     | CustomerClosed
     | CustomerReactivated
     | CustomerCustomFieldsSet
+    | CustomerRetracted
 )
 
 
@@ -152,6 +159,8 @@ class Customer(State[CustomerEvent]):
                 return replace(self, status="active", turn=event)
             case CustomerCustomFieldsSet():
                 return replace(self, custom=event.custom, custom_personal=event.custom_personal)
+            case CustomerRetracted():
+                return Customer()
             case _:
                 assert_never(event)
 

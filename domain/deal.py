@@ -58,7 +58,7 @@ class DealOpened(Event, type="deal.opened.v1"):
 class DealLinked(Event, type="deal.linked.v1"):
     """It became known, or was corrected, whose deal it is."""
 
-    customer_id: UUID
+    customer_id: UUID | None
     previous_customer_id: UUID | None
 
 
@@ -113,9 +113,9 @@ class DealCloseDateChanged(Event, type="deal.close_date_changed.v1"):
 
 
 class DealAssigned(Event, type="deal.assigned.v1"):
-    """A user became responsible for the deal."""
+    """A user became responsible for the deal; null: nobody is."""
 
-    owner: UUID
+    owner: UUID | None
     previous_owner: UUID | None
 
 
@@ -124,6 +124,12 @@ class DealCustomFieldsSet(Event, type="deal.custom_fields_set.v1"):
 
     custom: dict[str, CustomValue]
     custom_personal: Personal[dict[str, CustomValue]]
+
+
+class DealRetracted(Event, type="deal.retracted.v1"):
+    """The record was taken back: it is as if the deal had never been opened."""
+
+    reason: Line
 
 
 DealEvent = (
@@ -137,6 +143,7 @@ DealEvent = (
     | DealLost
     | DealReopened
     | DealCustomFieldsSet
+    | DealRetracted
 )
 
 
@@ -217,6 +224,8 @@ class Deal(State[DealEvent]):
                 return replace(self, owner=event.owner)
             case DealCustomFieldsSet():
                 return replace(self, custom=event.custom, custom_personal=event.custom_personal)
+            case DealRetracted():
+                return Deal()
             case _:
                 assert_never(event)
 

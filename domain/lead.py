@@ -60,9 +60,9 @@ class LeadCaptured(Event, type="lead.captured.v1"):
 
 
 class LeadAssigned(Event, type="lead.assigned.v1"):
-    """A user became responsible for the lead."""
+    """A user became responsible for the lead; null: nobody is."""
 
-    owner: UUID
+    owner: UUID | None
     previous_owner: UUID | None
 
 
@@ -112,6 +112,12 @@ class LeadCustomFieldsSet(Event, type="lead.custom_fields_set.v1"):
     custom_personal: Personal[dict[str, CustomValue]]
 
 
+class LeadRetracted(Event, type="lead.retracted.v1"):
+    """The record was taken back: it is as if the lead had never been captured."""
+
+    reason: Line
+
+
 LeadEvent = (
     LeadCaptured
     | LeadAssigned
@@ -121,6 +127,7 @@ LeadEvent = (
     | LeadRecycled
     | LeadConverted
     | LeadCustomFieldsSet
+    | LeadRetracted
 )
 
 
@@ -199,6 +206,8 @@ class Lead(State[LeadEvent]):
                 return replace(self, status="converted", conversion=event)
             case LeadCustomFieldsSet():
                 return replace(self, custom=event.custom, custom_personal=event.custom_personal)
+            case LeadRetracted():
+                return Lead()
             case _:
                 assert_never(event)
 

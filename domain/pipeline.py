@@ -46,7 +46,13 @@ class PipelineRetired(Event, type="pipeline.retired.v1"):
     """The pipeline takes no new deals; those in it go on."""
 
 
-PipelineEvent = PipelineDefined | PipelineRevised | PipelineRetired
+class PipelineRetracted(Event, type="pipeline.retracted.v1"):
+    """The record was taken back: it is as if the pipeline had never been defined."""
+
+    reason: Line
+
+
+PipelineEvent = PipelineDefined | PipelineRevised | PipelineRetired | PipelineRetracted
 
 
 class PipelineUnknown(Refusal):
@@ -107,6 +113,8 @@ class Pipeline(State[PipelineEvent]):
                 return replace(self, name=event.name, stages=event.stages, revision=event.revision)
             case PipelineRetired():
                 return replace(self, status="retired")
+            case PipelineRetracted():
+                return Pipeline()
             case _:
                 assert_never(event)
 

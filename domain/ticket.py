@@ -41,9 +41,9 @@ class TicketOpened(Event, type="ticket.opened.v1"):
 
 
 class TicketAssigned(Event, type="ticket.assigned.v1"):
-    """An agent became responsible for the ticket."""
+    """An agent became responsible for the ticket; null: nobody is."""
 
-    assignee: UUID
+    assignee: UUID | None
     previous_assignee: UUID | None
 
 
@@ -149,6 +149,12 @@ class TicketCustomFieldsSet(Event, type="ticket.custom_fields_set.v1"):
     custom_personal: Personal[dict[str, CustomValue]]
 
 
+class TicketRetracted(Event, type="ticket.retracted.v1"):
+    """The record was taken back: it is as if the ticket had never been opened."""
+
+    reason: Line
+
+
 TicketEvent = (
     TicketOpened
     | TicketAssigned
@@ -166,6 +172,7 @@ TicketEvent = (
     | TicketCategorized
     | TicketRated
     | TicketCustomFieldsSet
+    | TicketRetracted
 )
 
 
@@ -222,16 +229,10 @@ class Ticket(State[TicketEvent]):
 
     def evolve(self, event: TicketEvent, /) -> Ticket:
         match event:
-            case TicketOpened():
-                return replace(
-                    self,
-                    status="new",
-                    priority=event.priority,
-                    category=event.category,
-                    custom=event.custom,
-                    custom_personal=event.custom_personal,
-                    opened=event,
-                )
+            case TicketOpened(custom=custom, custom_personal=personal):
+                opened = replace(self, status="new", priority=event.priority, opened=event)
+                opened = replace(opened, category=event.category)
+                return replace(opened, custom=custom, custom_personal=personal)
             case TicketAssigned():
                 return replace(self, assignee=event.assignee)
             case TicketReplied():
@@ -247,9 +248,8 @@ class Ticket(State[TicketEvent]):
             case TicketSolved():
                 return replace(self, status=event.to_status, solution=event)
             case TicketReopened():
-                return replace(
-                    self, status=event.to_status, reopening=event, reopenings=event.reopenings
-                )
+                reopened = replace(self, reopening=event, reopenings=event.reopenings)
+                return replace(reopened, status=event.to_status)
             case TicketPriorityChanged():
                 return replace(self, priority=event.priority)
             case TicketCategorized():
@@ -258,5 +258,7 @@ class Ticket(State[TicketEvent]):
                 return replace(self, rated=event)
             case TicketCustomFieldsSet():
                 return replace(self, custom=event.custom, custom_personal=event.custom_personal)
+            case TicketRetracted():
+                return Ticket()
             case _:
                 assert_never(event)

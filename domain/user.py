@@ -48,7 +48,13 @@ class UserReactivated(Event, type="user.reactivated.v1"):
     """A user came back."""
 
 
-UserEvent = UserRegistered | UserTeamChanged | UserDeactivated | UserReactivated
+class UserRetracted(Event, type="user.retracted.v1"):
+    """The record was taken back: it is as if the user had never been registered."""
+
+    reason: Line
+
+
+UserEvent = UserRegistered | UserTeamChanged | UserDeactivated | UserReactivated | UserRetracted
 
 
 class UserUnknown(Refusal):
@@ -114,6 +120,8 @@ class User(State[UserEvent]):
                 return replace(self, status="inactive")
             case UserReactivated():
                 return replace(self, status="active")
+            case UserRetracted():
+                return User()
             case _:
                 assert_never(event)
 

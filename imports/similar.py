@@ -77,12 +77,17 @@ class Lookout:
         types = [
             stored
             for stored, event in EVENTS.items()
-            if stored.split(".")[0] in among and set(FIELDS) & set(event.model_fields)
+            if stored.split(".")[0] in among
+            and (set(FIELDS) & set(event.model_fields) or ".retracted." in stored)
         ]
         if not types:
             return
         for recorded in self.log.read(types=types):
-            self._meet(recorded.stream_id, recorded.event.type.split(".")[0], recorded.event)
+            if ".retracted." in recorded.event.type:
+                self._forget(recorded.stream_id)
+            else:
+                kind = recorded.event.type.split(".")[0]
+                self._meet(recorded.stream_id, kind, recorded.event)
             tell(1)
 
     def sees(self, row: Row, new: BaseModel) -> tuple[bool, bool]:

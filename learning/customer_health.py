@@ -19,6 +19,7 @@ from domain.customer import (
     CustomerClosed,
     CustomerCreated,
     CustomerReactivated,
+    CustomerRetracted,
     CustomerTierChanged,
 )
 from domain.deal import (
@@ -27,10 +28,18 @@ from domain.deal import (
     DealLost,
     DealOpened,
     DealReopened,
+    DealRetracted,
     DealStageChanged,
     DealWon,
 )
-from domain.ticket import TicketClosed, TicketOpened, TicketRated, TicketReopened, TicketSolved
+from domain.ticket import (
+    TicketClosed,
+    TicketOpened,
+    TicketRated,
+    TicketReopened,
+    TicketRetracted,
+    TicketSolved,
+)
 from learning.base import Ask, Label, Learner
 from learning.customer_seen import WINDOW, CustomerSeen, Revenue, Waiting, took_part
 
@@ -90,6 +99,9 @@ class CustomerHealth(Learner):
         ActivityLogged,
         ActivityCompleted,
         ActivityCancelled,
+        CustomerRetracted,
+        DealRetracted,
+        TicketRetracted,
     )
     remembered_max = 12
 
@@ -122,7 +134,7 @@ class CustomerHealth(Learner):
         match event:
             case CustomerCreated() | CustomerTierChanged() | CustomerClosed():
                 return stream_id
-            case CustomerReactivated():
+            case CustomerReactivated() | CustomerRetracted():
                 return stream_id
             case DealLinked() | ContactLinked():
                 found: UUID | None = event.customer_id
@@ -146,6 +158,7 @@ class CustomerHealth(Learner):
         event = recorded.event
         match event:
             case CustomerCreated():
+                customer.closed = False
                 customer.traits = {
                     "tier": event.tier,
                     "industry": event.industry,
@@ -153,7 +166,7 @@ class CustomerHealth(Learner):
                 }
             case CustomerTierChanged():
                 customer.traits["tier"] = event.tier
-            case CustomerClosed():
+            case CustomerClosed() | CustomerRetracted():
                 customer.closed = True
             case CustomerReactivated():
                 customer.closed = False
@@ -162,7 +175,7 @@ class CustomerHealth(Learner):
                 customer.asked_for_help(recorded.stream_id, recorded.occurred_at)
             case TicketReopened():
                 customer.open_tickets.add(recorded.stream_id)
-            case TicketSolved() | TicketClosed():
+            case TicketSolved() | TicketClosed() | TicketRetracted():
                 customer.open_tickets.discard(recorded.stream_id)
             case TicketRated():
                 customer.rated(event.rating)
@@ -210,6 +223,9 @@ class CustomerHealth(Learner):
                 customer.was_active(moment)
             case DealLost():
                 customer.deals[deal_id] = "lost"
+            case DealRetracted():
+                customer.deals.pop(deal_id, None)
+                customer.won.pop(deal_id, None)
             case _:
                 pass
 

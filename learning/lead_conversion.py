@@ -16,6 +16,7 @@ from domain.lead import (
     LeadEngaged,
     LeadQualified,
     LeadRecycled,
+    LeadRetracted,
 )
 from domain.values import title_level
 from learning.base import Ask, Label, Learner
@@ -67,6 +68,7 @@ class LeadConversion(Learner):
         LeadRecycled,
         LeadConverted,
         LeadCustomFieldsSet,
+        LeadRetracted,
     )
 
     def __init__(self) -> None:
@@ -94,6 +96,9 @@ class LeadConversion(Learner):
                 yield Label(lead_id, outcome=True)
                 del self.leads[lead_id]
                 return
+            case LeadRetracted():
+                del self.leads[lead_id]
+                return
             case LeadDisqualified():
                 yield Label(lead_id, outcome=False)
                 lead.open = False
@@ -102,7 +107,7 @@ class LeadConversion(Learner):
                 lead.recycled += 1
                 lead.open = True
             case LeadAssigned():
-                lead.features["assigned"] = True
+                lead.features["assigned"] = event.owner is not None
             case LeadEngaged():
                 lead.features["last_engagement"] = event.kind
                 lead.engaged[event.kind] = lead.engaged.get(event.kind, 0) + 1

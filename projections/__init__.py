@@ -11,6 +11,7 @@ from projections.deal import amount_change, close_date_change, deal, deal_closed
 from projections.import_run import import_run
 from projections.lead import engagement, lead, lead_status_change
 from projections.pipeline import pipeline
+from projections.retraction import retraction
 from projections.score import score, score_change, score_outcome
 from projections.subject import legal_hold, subject
 from projections.ticket import (
@@ -61,5 +62,6 @@ FACTS: tuple[FactTable, ...] = (
     touch,
     score_change,
     score_outcome,
+    retraction,
 )
 """Every fact table: what happened."""

@@ -8,9 +8,20 @@ from domain.activity import (
     ActivityLogged,
     ActivityPlanned,
     ActivityRescheduled,
+    ActivityRetracted,
     ActivityStarted,
 )
-from projections.base import Assignments, Dimension, FactTable, assign, envelope, field, row, state
+from projections.base import (
+    Assignments,
+    Dimension,
+    FactTable,
+    assign,
+    blank,
+    envelope,
+    field,
+    row,
+    state,
+)
 from readmodels.units import minutes
 
 ABOUT: Assignments = assign(
@@ -56,6 +67,7 @@ activity = Dimension(
             completed_at=envelope.effective_at,
         ),
         ActivityCancelled: assign(status="cancelled", reason=field, note=field),
+        ActivityRetracted: blank(status="retracted"),
     },
     description="Activities: tasks, calls, meetings and messages, planned or done.",
     columns={

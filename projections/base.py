@@ -27,6 +27,7 @@ __all__ = [
     "Dimension",
     "FactTable",
     "assign",
+    "blank",
     "declarations_hash",
     "envelope",
     "field",
@@ -47,6 +48,15 @@ state = Ref("state")
 def assign(**columns: Ref | Constant) -> Assignments:
     """What an event changes in the row of its record; the other columns keep their values."""
     return columns
+
+
+class Blank(dict[str, "Ref | Constant"]):
+    """What is left in a row of which all else becomes NULL."""
+
+
+def blank(**columns: Ref | Constant) -> Assignments:
+    """What an event leaves of the row of its record; all other columns become NULL."""
+    return Blank(columns)
 
 
 def row(**columns: Ref | Constant) -> Assignments:
@@ -73,7 +83,15 @@ class Dimension:
     ) -> None:
         self.name, self.of, self.key = name, of, key
         self._check(set(on))
-        keyed = {event: {**dict.fromkeys(key, field), **given} for event, given in on.items()}
+        nothing: Assignments = dict.fromkeys(columns)
+        keyed = {
+            event: {
+                **(nothing if isinstance(given, Blank) else {}),
+                **dict.fromkeys(key, field),
+                **given,
+            }
+            for event, given in on.items()
+        }
         table = Table(name, "dimension", (), description, key)
         self.shapes = compiled(table, keyed, columns, {})
 

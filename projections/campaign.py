@@ -7,14 +7,16 @@ from domain.campaign import (
     CampaignMember,
     CampaignMemberAdded,
     CampaignMemberRemoved,
+    CampaignMemberRetracted,
     CampaignMemberTouched,
     CampaignPaused,
     CampaignPlanned,
     CampaignResumed,
+    CampaignRetracted,
     CampaignScheduled,
     CampaignStarted,
 )
-from projections.base import Dimension, FactTable, assign, envelope, field, row
+from projections.base import Dimension, FactTable, assign, blank, envelope, field, row
 from readmodels.units import count, money, ordinal
 
 campaign = Dimension(
@@ -37,6 +39,7 @@ campaign = Dimension(
         CampaignResumed: assign(status="running"),
         CampaignCompleted: assign(status="completed", completed_at=envelope.effective_at),
         CampaignCostRecorded: assign(cost_total=field),
+        CampaignRetracted: blank(status="retracted"),
     },
     description="Campaigns: what we do to be known.",
     columns={
@@ -65,6 +68,7 @@ campaign_member = Dimension(
         ),
         CampaignMemberTouched: assign(touches=field.touch_number, last_touch=field.kind),
         CampaignMemberRemoved: assign(status="removed"),
+        CampaignMemberRetracted: blank(status="retracted"),
     },
     description="Leads and contacts that a campaign is meant for.",
     columns={

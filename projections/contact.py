@@ -11,10 +11,11 @@ from domain.contact import (
     ContactLinked,
     ContactPhoneChanged,
     ContactRenamed,
+    ContactRetracted,
     ContactTitleChanged,
     ContactUnlinked,
 )
-from projections.base import Dimension, assign, envelope, field
+from projections.base import Dimension, assign, blank, envelope, field
 
 contact = Dimension(
     "contact",
@@ -44,6 +45,7 @@ contact = Dimension(
         ContactConsentWithdrawn: assign(),
         ContactArchived: assign(status="archived", reason=field),
         ContactCustomFieldsSet: assign(custom=field, custom_personal=field),
+        ContactRetracted: blank(status="retracted"),
     },
     description="Contacts: the people we deal with.",
     columns={

@@ -9,9 +9,10 @@ from domain.customer import (
     CustomerPreferencesSet,
     CustomerReactivated,
     CustomerRenamed,
+    CustomerRetracted,
     CustomerTierChanged,
 )
-from projections.base import Dimension, FactTable, assign, envelope, field, row, state
+from projections.base import Dimension, FactTable, assign, blank, envelope, field, row, state
 from readmodels.units import count, money
 
 customer = Dimension(
@@ -41,6 +42,7 @@ customer = Dimension(
         CustomerClosed: assign(status="closed", reason=field),
         CustomerReactivated: assign(status="active", reason=field),
         CustomerCustomFieldsSet: assign(custom=field, custom_personal=field),
+        CustomerRetracted: blank(status="retracted"),
     },
     description="Customers: the companies we sell to.",
     columns={

@@ -10,10 +10,21 @@ from domain.deal import (
     DealLost,
     DealOpened,
     DealReopened,
+    DealRetracted,
     DealStageChanged,
     DealWon,
 )
-from projections.base import Assignments, Dimension, FactTable, assign, envelope, field, row, state
+from projections.base import (
+    Assignments,
+    Dimension,
+    FactTable,
+    assign,
+    blank,
+    envelope,
+    field,
+    row,
+    state,
+)
 from readmodels.units import money, ordinal, share
 
 STAGE: Assignments = assign(
@@ -91,6 +102,7 @@ deal = Dimension(
             **assign(status="open", closed_at=None, reason=None, competitor=None),
         },
         DealCustomFieldsSet: assign(custom=field, custom_personal=field),
+        DealRetracted: blank(status="retracted"),
     },
     description="Deals: chances to sell, and how they ended.",
     columns={

@@ -10,8 +10,9 @@ from domain.lead import (
     LeadEngaged,
     LeadQualified,
     LeadRecycled,
+    LeadRetracted,
 )
-from projections.base import Dimension, FactTable, assign, envelope, field, row, state
+from projections.base import Dimension, FactTable, assign, blank, envelope, field, row, state
 from readmodels.units import count, ordinal, points
 
 lead = Dimension(
@@ -64,6 +65,7 @@ lead = Dimension(
             converted_at=envelope.effective_at,
         ),
         LeadCustomFieldsSet: assign(custom=field, custom_personal=field),
+        LeadRetracted: blank(status="retracted"),
     },
     description="Leads: who showed interest, and what became of it.",
     columns={

@@ -1,7 +1,13 @@
 """What readers see of pipelines."""
 
-from domain.pipeline import Pipeline, PipelineDefined, PipelineRetired, PipelineRevised
-from projections.base import Dimension, assign, field
+from domain.pipeline import (
+    Pipeline,
+    PipelineDefined,
+    PipelineRetired,
+    PipelineRetracted,
+    PipelineRevised,
+)
+from projections.base import Dimension, assign, blank, field
 from readmodels.units import ordinal
 
 pipeline = Dimension(
@@ -11,6 +17,7 @@ pipeline = Dimension(
         PipelineDefined: assign(status="active", name=field, stages=field, revision=field),
         PipelineRevised: assign(name=field, stages=field, revision=field),
         PipelineRetired: assign(status="retired"),
+        PipelineRetracted: blank(status="retracted"),
     },
     description="Pipelines: the ways of selling, stage by stage.",
     columns={

@@ -16,10 +16,21 @@ from domain.ticket import (
     TicketReplied,
     TicketRequesterHeard,
     TicketResumed,
+    TicketRetracted,
     TicketSolved,
     TicketStarted,
 )
-from projections.base import Assignments, Dimension, FactTable, assign, envelope, field, row, state
+from projections.base import (
+    Assignments,
+    Dimension,
+    FactTable,
+    assign,
+    blank,
+    envelope,
+    field,
+    row,
+    state,
+)
 from readmodels.units import count, ordinal, points
 
 ticket = Dimension(
@@ -60,6 +71,7 @@ ticket = Dimension(
         TicketCategorized: assign(category=field),
         TicketRated: assign(rating=field),
         TicketCustomFieldsSet: assign(custom=field, custom_personal=field),
+        TicketRetracted: blank(status="retracted"),
     },
     description="Tickets: who asked for help, and how it went.",
     columns={

@@ -5,9 +5,10 @@ from domain.user import (
     UserDeactivated,
     UserReactivated,
     UserRegistered,
+    UserRetracted,
     UserTeamChanged,
 )
-from projections.base import Dimension, assign, field
+from projections.base import Dimension, assign, blank, field
 
 user = Dimension(
     "user",
@@ -19,6 +20,7 @@ user = Dimension(
         UserTeamChanged: assign(team=field, manager_id=field),
         UserDeactivated: assign(status="inactive"),
         UserReactivated: assign(status="active"),
+        UserRetracted: blank(status="retracted"),
     },
     description="Users: the people who work with the CRM.",
     columns={

@@ -17,7 +17,7 @@ from readmodels.guard import check
 from readmodels.macros import known
 from readmodels.question import SECONDS_MAX, Deadline, Parameters, Question
 from readmodels.schema import Table, quoted, text
-from readmodels.views import MOMENT_OF, POSITION_AT, CustomField, View, view_of
+from readmodels.views import MOMENT_OF, POSITION_AT, RETRACTION, CustomField, View, view_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -113,7 +113,12 @@ class Database:
 
     def _views(self, connection: DuckDBPyConnection, catalog: str) -> list[View]:
         declared = self._custom_fields(connection)
-        return [view_of(catalog, t, declared, self.catalog) for t in self._tables[catalog]]
+        log = self.catalog
+        retracted = any(table.name == RETRACTION for table in self._tables[log])
+        return [
+            view_of(catalog, table, declared, log, retracted=retracted)
+            for table in self._tables[catalog]
+        ]
 
     def _custom_fields(self, connection: DuckDBPyConnection) -> list[CustomField]:
         if not any(table.name == "custom_field" for table in self._tables[self.catalog]):

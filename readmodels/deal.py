@@ -58,6 +58,7 @@ pipeline_waterfall = report(
         "currency_changed": money("Came from another currency, or went to one."),
         "won": money("Went out with deals that were won."),
         "lost": money("Went out with deals that were lost."),
+        "retracted": money("Went out with deals that were taken back as never having been."),
         "closing": money("What is open at the end."),
         "residual": money("What the movements leave unexplained: 0."),
         "opening_deals": count("Deals that were open at the beginning."),

@@ -26,7 +26,7 @@ CREATE OR REPLACE MACRO deal_forecast(as_of := NULL, known_at := NULL) AS TABLE
 -- Every change of what is open in the pipeline, after `since` (NULL: from the first deal on) and up
 -- to the moment: a row for each deal, event and movement. `amount` is what the movement adds to the
 -- open pipeline in its currency, or takes from it. Deals come in as new or reopened and go out as
--- won or lost; open ones are expanded or contracted; with currency_changed the old amount goes out
+-- won, lost or retracted; open ones are expanded or contracted; with currency_changed the old amount goes out
 -- in one currency and the new one comes in in another; pushed ones, expected to close later, add
 -- nothing. deal_amount is what the deal was worth after the movement.
 CREATE OR REPLACE MACRO pipeline_movements(
@@ -47,7 +47,11 @@ CREATE OR REPLACE MACRO pipeline_movements(
       AND has_begun(new.valid_from, as_of)
       AND (known_at IS NULL OR new.position <= known_at::BIGINT)
   ), moved AS (
-    SELECT if(old_status IS NULL, 'new', 'reopened') AS movement, currency, amount AS added, *
+    SELECT
+      if(coalesce(old_status, 'retracted') = 'retracted', 'new', 'reopened') AS movement,
+      currency,
+      amount AS added,
+      *
     FROM change
     WHERE is_open AND NOT was_open
     UNION ALL
@@ -65,7 +69,11 @@ CREATE OR REPLACE MACRO pipeline_movements(
     UNION ALL
     SELECT status, currency, -amount, *
     FROM change
-    WHERE was_open AND NOT is_open
+    WHERE was_open AND NOT is_open AND status <> 'retracted'
+    UNION ALL
+    SELECT status, old_currency, -old_amount, *
+    FROM change
+    WHERE was_open AND status = 'retracted'
     UNION ALL
     SELECT 'pushed', currency, 0, *
     FROM change
@@ -89,7 +97,7 @@ CREATE OR REPLACE MACRO pipeline_movements(
 -- From what was open in the pipeline to what is open now: a row for each currency, after `since`
 -- (NULL: from the first deal on) and up to the moment. Movements are signed as in
 -- pipeline_movements: opening + new + reopened + expanded + contracted + currency_changed + won
--- + lost = closing; residual is what is left unexplained, and always 0. pushed is what the deals
+-- + lost + retracted = closing; residual is what is left unexplained, and always 0. pushed is what the deals
 -- were worth that are expected later than before; each counts once.
 CREATE OR REPLACE MACRO pipeline_waterfall(
   since := NULL, as_of := NULL, known_at := NULL
@@ -125,6 +133,7 @@ CREATE OR REPLACE MACRO pipeline_waterfall(
     coalesce(sum(amount) FILTER (movement = 'currency_changed'), 0) AS currency_changed,
     coalesce(sum(amount) FILTER (movement = 'won'), 0) AS won,
     coalesce(sum(amount) FILTER (movement = 'lost'), 0) AS lost,
+    coalesce(sum(amount) FILTER (movement = 'retracted'), 0) AS retracted,
     coalesce(-sum(amount) FILTER (movement = 'closing'), 0) AS closing,
     sum(amount) AS residual,
     count(*) FILTER (movement = 'opening') AS opening_deals,

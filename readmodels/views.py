@@ -2,7 +2,8 @@
 
 For every dimension `x`: the view `x` of what is, `x_history` of every version, and the macros
 `x_at(as_of, known_at)` of what was and `x_between(since, as_of, known_at)` of what changed. For
-every fact table `f`: `f` and `f_at(as_of, known_at)`.
+every fact table `f`: `f` and `f_at(as_of, known_at)`. A record that was retracted, as far as was
+known, is in none of them but `x_history` and `x_between`, nor are its facts from before.
 On a connection with the variables `as_of` or `known_at` all of them mean that moment. DuckDB folds
 the conditions before it plans: without a moment the closed versions are not even read.
 """
@@ -56,6 +57,12 @@ BETWEEN = (
 WAS = "As it was at a time, or as it was known at a position:"
 CHANGED = "What changed between two times, a row for each record and column that differs:"
 
+RETRACTION = "retraction"
+"""The table of records that were taken back."""
+
+RETRACTED = "retracted"
+"""Their status; and what the events are called that make it so."""
+
 TYPES = {"text": "VARCHAR", "integer": "BIGINT", "number": "DOUBLE", "boolean": "BOOLEAN"}
 """Types of custom fields, as columns."""
 
@@ -107,13 +114,14 @@ class CustomField:
 class View:
     """What readers see of a table in one file: each column, and how it is computed.
 
-    `log` is the file that has the envelopes of events.
+    `log` is the file that has the envelopes of events, and of what was `retracted`, if there is.
     """
 
     catalog: str
     table: Table
     columns: tuple[tuple[Column, str], ...]
     log: str
+    retracted: bool = False
 
     def select(self, part: str, ends: Sequence[str] = ()) -> str:
         """The rows of one stored part."""
@@ -129,15 +137,15 @@ class View:
                 yield from self._view(name, told, self.select(name))
             case "fact":
                 rows = self.select(name)
-                yield from self._view(name, told, _happened(rows, *ASKED))
-                yield from self._macro("at", WAS, MOMENT, _happened(rows, *GIVEN))
+                yield from self._view(name, told, self._happened(rows, *ASKED))
+                yield from self._macro("at", WAS, MOMENT, self._happened(rows, *GIVEN))
             case "dimension":
                 rows = self._versions()
-                yield from self._view(name, told, _true(rows, *ASKED))
+                yield from self._view(name, told, self._true(rows, *ASKED))
                 yield from self._view(
                     f"{name}_history", f"Every version: {told}", _begun(rows, *ASKED)
                 )
-                yield from self._macro("at", WAS, MOMENT, _true(rows, *GIVEN))
+                yield from self._macro("at", WAS, MOMENT, self._true(rows, *GIVEN))
                 yield from self._macro("between", CHANGED, PERIOD, self._between(rows))
 
     def _versions(self) -> str:
@@ -146,6 +154,29 @@ class View:
         closed = self.select(f"{name}_past", [column.name for column in END])
         open_ = [f"NULL::{column.type} AS {column.name}" for column in END]
         return f"{closed} UNION ALL {self.select(f'{name}_current', open_)}"
+
+    def _happened(self, rows: str, as_of: str, known_at: str) -> str:
+        """Facts that had happened, and were known; but for those of what was retracted since."""
+        happened = _happened(rows, as_of, known_at)
+        if not self.retracted or self.table.name == RETRACTION:
+            return happened
+        retracted = (
+            f"SELECT id, position, effective_at, occurred_at "
+            f"FROM {quoted(self.log)}.stored.{RETRACTION}"
+        )
+        return (
+            f"SELECT * FROM ({happened}) AS fact WHERE NOT EXISTS ("
+            f"SELECT 1 FROM ({_happened(retracted, as_of, known_at)}) AS retracted "
+            "WHERE retracted.id = fact.id AND retracted.position > fact.position)"
+        )
+
+    def _true(self, rows: str, as_of: str, known_at: str) -> str:
+        """Versions that were true, as far as was known: one a record at most."""
+        true = _true(rows, as_of, known_at)
+        retractable = any(f".{RETRACTED}." in type_ for type_ in self.table.events)
+        if not retractable or self.table.personal:
+            return true
+        return f"{true} AND status IS DISTINCT FROM '{RETRACTED}'"
 
     def _view(self, name: str, told: str, rows: str) -> Iterator[str]:
         named = f"{quoted(self.catalog)}.main.{quoted(name)}"
@@ -234,7 +265,12 @@ def _true(rows: str, as_of: str, known_at: str) -> str:
 
 
 def view_of(
-    catalog: str, table: Table, declared: Sequence[CustomField] = (), log: str = ""
+    catalog: str,
+    table: Table,
+    declared: Sequence[CustomField] = (),
+    log: str = "",
+    *,
+    retracted: bool = False,
 ) -> View:
     """What readers see of a table: custom fields as columns, the digests as one."""
     own = [column for column in table.columns if not column.digest_of]
@@ -243,7 +279,7 @@ def view_of(
     common = BEGIN if table.kind == "dimension" else HAPPENED
     columns = [_stored(column) for column in (ID, *own)]
     columns += [*_custom(table, own, declared), *_digest(table), *map(_stored, common)]
-    return View(catalog, table, tuple(columns), log or catalog)
+    return View(catalog, table, tuple(columns), log or catalog, retracted)
 
 
 def _stored(column: Column) -> tuple[Column, str]:

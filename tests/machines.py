@@ -76,7 +76,11 @@ class Seen:
 
 def explore(life: LifeCycle, *, examples: int = 200, steps: int = 50) -> None:
     """Live `examples` lives of up to `steps` commands each; a gap in what was tried fails."""
-    assert life.commands.keys() == {c for c in COMMANDS if c.of is life.of}
+    assert life.commands.keys() == {
+        command
+        for command in COMMANDS
+        if command.of is life.of and not command.__name__.startswith("Retract")  # test_retraction
+    }
     assert life.moves.keys() == life.statuses
     seen = Seen()
     run_state_machine_as_test(

@@ -47,6 +47,7 @@ SCHEMA = pa.schema(
         "data": pa.binary(),
     }
 )
+RETRACTED_SELDOM = 0.9
 AGAIN = (Clock, CustomFields, Score)
 """Aggregates whose first event is not one that happens once."""
 
@@ -86,6 +87,8 @@ def random_log(
         version = versions[stream_id] = versions.get(stream_id, 0) + 1
         types = events_of(aggregate)
         later = types if aggregate in AGAIN else types[1:]
+        if chance.random() < RETRACTED_SELDOM:
+            later = tuple(event for event in later if ".retracted." not in event.type)
         log.append(
             RecordedEvent(
                 event_id=_id(chance),

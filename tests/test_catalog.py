@@ -137,7 +137,11 @@ def test_custom_fields_are_in_it_with_the_unit_they_were_declared_with(tmp_path:
     found = catalog(tables.database).find("lead.visits")
     tables.close()
     assert (found.description, found.unit, found.type) == ("How often.", "visits", "BIGINT")
-    assert set(found.lineage.events) == {"lead.captured.v1", "lead.custom_fields_set.v1"}
+    assert set(found.lineage.events) == {
+        "lead.captured.v1",
+        "lead.custom_fields_set.v1",
+        "lead.retracted.v1",
+    }
 
 
 def test_any_tool_shows_what_tables_columns_and_macros_mean(tables: Tables):

@@ -71,7 +71,8 @@ def test_a_version_is_what_the_declaration_says(tables: Tables, dimension: Dimen
 
 @pytest.mark.parametrize("table", FACTS, ids=lambda each: each.name)
 def test_a_fact_is_what_the_declaration_says(tables: Tables, table: Any):
-    expected = tell(LOG, *DIMENSIONS, table)[table.name]
+    rows = tell(LOG, *DIMENSIONS, table)[table.name]
+    expected = [row for row in rows if not retracted_since(row)]
     sql = f"FROM {table.name}"
     if len(table.shapes) > 1:
         sql += f" JOIN (SELECT * EXCLUDE (digest) FROM {table.name}_personal) USING (position)"
@@ -84,6 +85,18 @@ def test_a_fact_is_what_the_declaration_says(tables: Tables, table: Any):
         assert {name: plain(row[name]) for name in told} == {
             name: plain(value) for name, value in told.items()
         }
+
+
+def retracted_since(fact: dict[str, Any]) -> bool:
+    """Whether the record of a fact was taken back later: the fact then counts no more."""
+    return any(
+        recorded.stream_id == fact["id"]
+        and recorded.position > fact["position"]
+        and ".retracted." in recorded.event.type
+        for recorded in LOG
+    ) and ".retracted." not in next(
+        recorded.event.type for recorded in LOG if recorded.position == fact["position"]
+    )
 
 
 def of_streams(log: Sequence[RecordedEvent]) -> dict[Any, list[RecordedEvent]]:
@@ -103,6 +116,8 @@ def agree(dimension: Dimension, row: dict[str, Any], events: Sequence[RecordedEv
     assert shared
     for name in sorted(shared):
         said, held = plain(row[name]), getattr(state, name)
+        if name == "status" and said == "retracted":
+            said = "unknown"  # to decide it is as if the record had never been; readers see why
         if said is None and held in (blank.get(name, {}), {}):
             continue  # nothing was said of it yet
         assert said == plain(held), name
@@ -144,7 +159,14 @@ def test_at_any_moment_a_row_is_the_fold_of_what_was_so_and_known(
     ]
     found = rows_of(tables.database, dimension, f"_at({', '.join(arguments)})")
     of_it = {r.stream_id for r in LOG if r.event.type.split(".")[0] == of_name(dimension)}
-    assert sorted(row["id"] for row in found) == sorted(str(id_) for id_ in of_it & set(seen))
+    last = {(recorded[-1].stream_id, recorded[-1].position) for recorded in seen.values()}
+    gone = {
+        row["id"]
+        for row in tell(LOG, dimension)[dimension.name]
+        if row.get("status") == "retracted" and (row["id"], row["position"]) in last
+    }
+    left = of_it & set(seen) - gone
+    assert sorted(row["id"] for row in found) == sorted(str(id_) for id_ in left)
     for row in found:
         agree(dimension, row, seen[as_id(row["id"])])
 
