@@ -23,7 +23,9 @@ from cli.options import (
 )
 from cli.proof import shown
 from cli.session import session
+from projections.tables import Tables
 from replay.base import bounds
+from replay.beginning import begin_from
 from replay.rebuild import open_renewed
 from replay.snapshot import Format, check_free, told, write_snapshot
 from replay.tables import catch_up, open_tables
@@ -32,7 +34,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from cli.session import Session
-    from projections.tables import Tables
     from replay.tables import Progress
 
 app = typer.Typer()
@@ -70,7 +71,7 @@ def tables(
         within = bounds(opened.workspace.log, as_of, known_at, zone)
         with (
             shown("Following the log", opened.workspace.log) as progress,
-            current(opened, progress) as held,
+            current(opened, output.parent, progress, personal=personal) as held,
         ):
             written = write_snapshot(
                 held, opened.workspace, output, format, within, personal=personal
@@ -85,15 +86,17 @@ def tables(
 
 
 @contextmanager
-def current(session: Session, progress: Progress) -> Iterator[Tables]:
+def current(
+    session: Session, snapshots: Path, progress: Progress, *, personal: bool
+) -> Iterator[Tables]:
     """The tables at the end of the log; beside a server, which has its own open, others."""
-    workspace = session.workspace
+    workspace, log = session.workspace, session.workspace.log
     with tempfile.TemporaryDirectory(prefix="export-", dir=workspace.directory) as folder:
-        held = (
-            open_tables(workspace, Path(folder))
-            if session.live
-            else open_renewed(workspace, progress)
-        )
+        if session.live:
+            begin_from(snapshots, Path(folder), log)
+            held = open_tables(workspace, Path(folder)) if personal else Tables(Path(folder))
+        else:
+            held = open_renewed(workspace, progress)
         with closing(held):
-            catch_up(held, workspace.log, workspace.log.last_position(), progress)
+            catch_up(held, log, log.last_position(), progress)
             yield held

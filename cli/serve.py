@@ -7,6 +7,7 @@ import secrets
 import signal
 import socket
 from contextlib import ExitStack
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -19,9 +20,11 @@ from cli.options import DEFAULT_DATA, DEFAULT_ZONE, Data, DatabaseUrl, Zone, exa
 from cli.session import AlreadyServed, Live, SessionError, lock, reachable
 from eventstore.logs import configure
 from eventstore.postgres import EmbeddedPostgres
+from eventstore.workspace import Workspace
+from replay.beginning import begin_from
+from replay.tables import current
 
 if TYPE_CHECKING:
-    from pathlib import Path
     from types import FrameType
 
 app = typer.Typer()
@@ -38,6 +41,7 @@ class PortTaken(SessionError):
     epilog=examples(
         "backstory serve",
         "backstory serve --data /var/lib/backstory --port 8080",
+        "backstory serve --snapshot /mnt/shared/snapshots",
         "BACKSTORY_DATABASE_URL=postgresql://crm@db/crm backstory serve --host 0.0.0.0",
     )
 )
@@ -45,6 +49,16 @@ def serve(
     *,
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes a free one.")] = 8000,
+    snapshot: Annotated[
+        Path | None,
+        typer.Option(
+            "--snapshot",
+            metavar="DIR",
+            exists=True,
+            file_okay=False,
+            help="Begin tables that are not there yet from this export, or the newest in a folder.",
+        ),
+    ] = None,
     zone: Zone = DEFAULT_ZONE,
     data: Data = DEFAULT_DATA,
     database_url: DatabaseUrl = None,
@@ -58,6 +72,8 @@ def serve(
             raise AlreadyServed(f"{data} is served already, at {live.url} (process {live.pid})")
         listening = stack.enter_context(_bound(host, port))
         url = reachable(database_url) if database_url else _kept(stack, data)
+        if snapshot:
+            begin(data, url, snapshot)
         node = stack.enter_context(Node.open(data, url, zone=zone))
         if key := first_key(node):
             typer.echo(f"Your first API key, shown this once: {key}")
@@ -67,6 +83,13 @@ def serve(
         stack.enter_context(Ticker(node))
         stack.callback(server.withdraw)
         server.run(sockets=[listening])
+
+
+def begin(data: Path, database_url: str, snapshot: Path) -> None:
+    """Begin the tables of a directory, and those of its read node, from a snapshot."""
+    with Workspace.open(data, database_url) as workspace:
+        for folder in (current(data), data / "read_node"):
+            begin_from(snapshot, folder, workspace.log)
 
 
 class Announced(Server):
