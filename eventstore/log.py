@@ -61,6 +61,10 @@ LEAVES = """
     ORDER BY notification_id LIMIT {limit}
 """
 NOTHING_SOUGHT = Sought()
+IN_ORDER = "-csearch_path={} -cenable_seqscan=off -cenable_sort=off"
+"""Many events at once are read by the index too. PostgreSQL would rather sort a long log for it:
+4.7 microseconds of waiting for each event, not 1.2."""
+
 PAGE_ROWS = 2_000
 CONNECT_SECONDS = 5
 RECONNECT_SECONDS_MAX = 4.0
@@ -274,7 +278,8 @@ class Log(Application[UUID]):
         try:
             connection = getattr(self._mine, "connection", None)
             if connection is None:
-                connection = self._mine.connection = adbc.connect(self.conninfo, autocommit=True)
+                conninfo = make_conninfo(self.conninfo, options=IN_ORDER.format(self.schema))
+                connection = self._mine.connection = adbc.connect(conninfo, autocommit=True)
                 self._opened.append(connection)
             with connection.cursor() as cursor:
                 cursor.execute(statement)

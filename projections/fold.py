@@ -8,7 +8,7 @@ one record to the next.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 import numpy as np
@@ -19,6 +19,8 @@ from projections.sources import Source
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from numpy.typing import NDArray
 
     from domain.base import Event
 
@@ -49,31 +51,43 @@ def assigned(shape: Shape, frames: Mapping[type[Event], pl.DataFrame]) -> pl.Dat
     """
     types = {name: kind.polars for name, kind in shape.types.items()}
     begin = {c.name: _BEGIN.get(c.name, c.name) for c in shape.table.stored if c.name not in types}
-    parts = [
-        frames[event].select(
-            pl.lit(number, pl.UInt16).alias(EVENT),
-            *(pl.col(AT + source).alias(name) for name, source in begin.items()),
-            *(
-                _value(source, types[name]).alias(name)
+    parts = [pl.DataFrame(schema=types)]
+    for number, (event, sources) in enumerate(shape.sources.items()):
+        if event in frames:
+            frame = frames[event]
+            columns = {name: frame[AT + source] for name, source in begin.items()}
+            columns |= {
+                name: _value(frame, source, types[name])
                 for name, source in sources.items()
                 if source.kind != "state"
-            ),
-        )
-        for number, (event, sources) in enumerate(shape.sources.items())
-        if event in frames
-    ]
-    return pl.concat([pl.DataFrame(schema=types), *parts], how="diagonal")
+            }
+            columns[EVENT] = _repeated(number, pl.UInt16(), len(frame))
+            parts.append(_framed(columns))
+    return pl.concat(parts, how="diagonal")
 
 
-def _value(source: Source, kind: pl.DataType) -> pl.Expr:
+def _framed(columns: Mapping[str, pl.Series]) -> pl.DataFrame:
+    """Columns under these names.
+
+    Put together, not selected: whatever asks the engine of Polars costs 80 microseconds, and twice
+    a turn of the interpreter's lock; a batch of few events would spend most of its time on it.
+    """
+    return pl.DataFrame([column.alias(name) for name, column in columns.items()])
+
+
+def _repeated(value: object, kind: pl.DataType, length: int) -> pl.Series:
+    return pl.Series([value], dtype=kind).new_from_index(0, length)
+
+
+def _value(frame: pl.DataFrame, source: Source, kind: pl.DataType) -> pl.Series:
     match source.kind:
         case "field":
-            return pl.col(source.name)
+            return frame[source.name]
         case "envelope":
-            return pl.col(AT + source.name)
+            return frame[AT + source.name]
         case _:
             value = str(source.value) if isinstance(source.value, UUID) else source.value
-            return pl.lit(value, kind)
+            return _repeated(value, kind, len(frame))
 
 
 @dataclass(frozen=True)
@@ -81,36 +95,43 @@ class Versions:
     """Whole rows in the order of record and event; `ends` marks the last row of each record."""
 
     rows: pl.DataFrame
-    ends: pl.Series
+    ends: NDArray[np.bool_]
 
     def past(self) -> pl.DataFrame:
         """The rows that have a successor, with where it begins on both axes of time."""
-        follows = [
-            pl.col("valid_from").shift(-1).alias("valid_to"),
-            pl.col("position").shift(-1).alias("position_to"),
-        ]
-        return self.rows.lazy().with_columns(follows).filter(~self.ends).collect()
+        places = np.flatnonzero(~self.ends)
+        follows = self.rows[list(_FOLLOWS)][_places(places + 1)].rename(_FOLLOWS)
+        return self.rows[_places(places)].hstack(follows)
 
     def current(self) -> pl.DataFrame:
         """The last row of each record."""
-        return self.rows.filter(self.ends)
+        return self.rows[_places(np.flatnonzero(self.ends))]
+
+
+_FOLLOWS = {"valid_from": "valid_to", "position": "position_to"}
+
+
+def _places(numbers: NDArray[Any]) -> pl.Series:
+    return pl.Series(numbers.astype(np.uint32))
 
 
 def fill(shape: Shape, carried: pl.DataFrame, new: pl.DataFrame) -> Versions:
     """Rows as they stand after each event, from the rows carried and what the events assign."""
     rows = pl.concat([carried, new], how="diagonal").sort(*shape.table.entity, "position")
-    differs = (pl.col(name).ne_missing(pl.col(name).shift()) for name in shape.table.entity)
-    begins = rows.select(pl.any_horizontal(differs)).to_series().to_numpy()
+    begins = np.ones(len(rows) + 1, dtype=bool)
+    begins[1:-1] = False
+    for name in shape.table.entity:
+        begins[1:-1] |= (rows[name][1:] != rows[name][:-1]).to_numpy()
     events = rows[EVENT].fill_null(len(shape.sources)).to_numpy()
-    filled: list[pl.Expr] = []
+    filled = {name: rows[name] for name in rows.columns}
     for numbers, columns in shape.columns_by_events.items():
         says = np.zeros(len(shape.sources) + 1, dtype=bool)
         says[list(numbers)] = True
-        here = np.where(begins | says[events], np.arange(len(rows), dtype=np.uint32), 0)
+        here = np.where(begins[:-1] | says[events], np.arange(len(rows)), 0)
         # The hot line of the fold: one gather for each column.
-        filled.append(pl.col(columns).gather(pl.Series(np.maximum.accumulate(here))))
-    ends = pl.Series(np.append(begins[1:], True))
-    return Versions(rows.with_columns(filled), ends)
+        taken = rows[columns][_places(np.maximum.accumulate(here))]
+        filled |= {name: taken[name] for name in columns}
+    return Versions(_framed(filled), begins[1:])
 
 
 def facts(shape: Shape, new: pl.DataFrame, states: pl.DataFrame | None) -> pl.DataFrame:
