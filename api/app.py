@@ -30,6 +30,7 @@ from api import (
     import_run,
     lead,
     learner,
+    live,
     local,
     pipeline,
     proofs,
@@ -48,8 +49,8 @@ from api.shortcut import Shortcut
 
 MENU = (
     lead, customer, contact, pipeline, deal, activity, ticket, campaign, user, score, learner,
-    custom_fields, subject, import_run, clock, bulk, sql, tables, events, catalog, proofs, health,
-    local,
+    custom_fields, subject, import_run, clock, bulk, sql, tables, events, live, catalog, proofs,
+    health, local,
 )  # fmt: skip
 
 READERS_MAX = 4

@@ -6,7 +6,7 @@ import asyncio
 import threading
 import time
 from collections.abc import AsyncGenerator, Callable, Iterator
-from contextlib import contextmanager
+from contextlib import aclosing, contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 from uuid import UUID
@@ -66,6 +66,11 @@ class Pulse:
         self.stop()
         if self._thread.is_alive():
             self._thread.join()
+
+    @property
+    def followers(self) -> int:
+        """How many follow the log just now."""
+        return len(self._beats)
 
     @contextmanager
     def felt(self) -> Iterator[asyncio.Event]:
@@ -143,7 +148,23 @@ async def _lines(
     follow: bool,
     personal: bool,
 ) -> AsyncGenerator[bytes]:
-    """Pages of lines up to the end of the log, and then, when following, whenever it grows."""
+    async with aclosing(pages(node, between, limit, chosen, follow=follow)) as found:
+        async for _, recorded in found:
+            yield b"".join(line(one, personal=personal) for one in recorded) or b"\n"
+
+
+async def pages(
+    node: Node,
+    between: tuple[int, int],
+    limit: int | None,
+    chosen: dict[str, Any],
+    *,
+    follow: bool,
+) -> AsyncGenerator[tuple[int, list[RecordedEvent]]]:
+    """Events up to the end of the log and, when following, whenever it grows.
+
+    A page comes with the position that was reached; when there is nothing for a while it is empty.
+    """
     (after, head), log, left = between, node.workspace.log, limit
     with node.pulse.felt() as beat:
         beat.set()  # for the log may have grown since its end was looked up
@@ -155,13 +176,13 @@ async def _lines(
                 after = recorded[-1].position if len(recorded) == size else head
                 left = None if left is None else left - len(recorded)
                 if recorded:
-                    yield b"".join(line(one, personal=personal) for one in recorded)
+                    yield after, recorded
             if not follow or left == 0 or node.pulse.stopping.is_set():
                 return
             with move_on_after(HEARTBEAT_SECONDS) as quiet:
                 await beat.wait()
             if quiet.cancelled_caught:
-                yield b"\n"
+                yield after, []
             beat.clear()
             head = await _patiently(log.last_position)
 
@@ -184,22 +205,25 @@ async def _patiently(read: Callable[..., T], *arguments: Any) -> T:
 
 def line(recorded: RecordedEvent, *, personal: bool) -> bytes:
     """One event as one line."""
-    return orjson.dumps(
-        {
-            "position": recorded.position,
-            "event_id": recorded.event_id,
-            "stream_id": recorded.stream_id,
-            "version": recorded.version,
-            "type": recorded.event.type,
-            "recorded_at": recorded.recorded_at,
-            "occurred_at": recorded.occurred_at,
-            "actor": recorded.actor,
-            "correlation_id": recorded.correlation_id,
-            "causation_id": recorded.causation_id,
-            "data": shown(recorded, personal=personal),
-        },
-        option=orjson.OPT_UTC_Z | orjson.OPT_APPEND_NEWLINE,
-    )
+    option = orjson.OPT_UTC_Z | orjson.OPT_APPEND_NEWLINE
+    return orjson.dumps(told(recorded, personal=personal), option=option)
+
+
+def told(recorded: RecordedEvent, *, personal: bool) -> dict[str, Any]:
+    """One event: its envelope, and what happened as `data`."""
+    return {
+        "position": recorded.position,
+        "event_id": recorded.event_id,
+        "stream_id": recorded.stream_id,
+        "version": recorded.version,
+        "type": recorded.event.type,
+        "recorded_at": recorded.recorded_at,
+        "occurred_at": recorded.occurred_at,
+        "actor": recorded.actor,
+        "correlation_id": recorded.correlation_id,
+        "causation_id": recorded.causation_id,
+        "data": shown(recorded, personal=personal),
+    }
 
 
 def shown(recorded: RecordedEvent, *, personal: bool) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from decimal import Decimal
+from functools import partial
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
@@ -117,13 +118,7 @@ def records(plain: Table, personal: Table | None = None) -> tuple[Query, Query, 
     }
     where = " AND ".join(f"(${known} IS NULL OR {known} = ${known})" for known in given) or "true"
 
-    tables = [table for table in (plain, personal) if table]
-    columns = {c.name: c.description for table in tables for c in table.columns if not c.digest_of}
-
-    def rows(table: str, condition: str) -> tuple[str, str]:
-        told = f"FROM ({_joined(name, table)}) WHERE {condition}" if personal else ""
-        return f"FROM {table} WHERE {condition}", told
-
+    columns, rows = _columns(plain, personal), partial(_rows, name, personal)
     one: dict[str, Any] = {"parameters": {"id": UUID}, "of": words, "columns": columns}
     return (
         Query(
@@ -149,6 +144,36 @@ def records(plain: Table, personal: Table | None = None) -> tuple[Query, Query, 
             **one,
         ),
     )
+
+
+def changes(plain: Table, personal: Table | None = None) -> Query:
+    """What came between two positions: versions of records as they began, or happenings."""
+    name, columns = plain.name, _columns(plain, personal)
+    condition = "position > $after AND position <= $until"
+    sql, told = f"FROM {name} WHERE {condition}", ""
+    if plain.kind == "dimension":
+        begun = f"SELECT * EXCLUDE ({', '.join(column.name for column in END)})"
+        rows = _rows(name, personal, f"{name}_history", condition)
+        sql, told = (f"{begun} {found}" if found else "" for found in rows)
+    return Query(
+        f"{name}_changes",
+        f"What came between two positions. {plain.description}",
+        sql,
+        told,
+        parameters={"after": int, "until": int},
+        columns=columns,
+    )
+
+
+def _columns(*tables: Table | None) -> dict[str, str]:
+    found = (column for table in tables if table for column in table.columns)
+    return {column.name: column.description for column in found if not column.digest_of}
+
+
+def _rows(name: str, personal: Table | None, table: str, condition: str) -> tuple[str, str]:
+    """The SQL for rows of a table, and for those who may see personal columns."""
+    told = f"FROM ({_joined(name, table)}) WHERE {condition}" if personal else ""
+    return f"FROM {table} WHERE {condition}", told
 
 
 def _joined(name: str, table: str) -> str:
