@@ -45,7 +45,7 @@ BATCH_EVENTS = 5_000
 AUDIT_SECONDS_PER_MILLION = 15
 SEALING_SHARE = 1.10
 LINEAR = 1.25
-COMMANDS_PER_SECOND = 1_200
+COMMANDS_PER_SECOND = 5_000
 
 
 def run(options: Options, say: Callable[[str], None]) -> Report:

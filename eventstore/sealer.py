@@ -73,8 +73,9 @@ class Sealer:
             self._thread.join()
 
     def seal(self, progress: Callable[[int], None] = lambda _: None) -> None:
-        """Seal all there is; `progress` is told the positions reached."""
-        while (position := self.step()) is not None:
+        """Seal all there is when this begins; `progress` is told the positions reached."""
+        last, position = self.log.last_position(), None
+        while (position is None or position < last) and (position := self.step()) is not None:
             progress(position)
 
     def step(self) -> int | None:

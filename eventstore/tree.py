@@ -129,6 +129,15 @@ class Tiles(Tree):
         rows = self.cursor.fetchall()
         return b"".join(row["hashes"] for row in rows)[: (after - first) * HASH_BYTES]
 
+    def starts(self, first: int, after: int) -> list[int | None]:
+        """The positions that tiles of leaves say they begin at, from a multiple of 256 on."""
+        self.cursor.execute(
+            "SELECT first_position FROM log_tile WHERE level = 0 AND number >= %s AND number < %s "
+            "ORDER BY number",
+            (first // WIDTH, -(-after // WIDTH)),
+        )
+        return [row["first_position"] for row in self.cursor.fetchall()]
+
     def append(self, size: int, leaves: Sequence[bytes], positions: Sequence[int]) -> None:
         """Add leaves to a tree of `size` leaves: tiles are filled, the full ones are summed up."""
         level, below = 0, list(leaves)

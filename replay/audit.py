@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import time
 from dataclasses import asdict, dataclass, field
+from itertools import zip_longest
 from typing import TYPE_CHECKING, Any, Literal
 
 from eventstore.anchor import FILE, notes
 from eventstore.notes import NoteWrong, SigningKeys
-from eventstore.tree import HEIGHT, WIDTH, Checkpoint, Tiles, TreeDamaged, hashes
-from replay.recompute import BEFORE_ALL, Recomputed, hashed, pages
+from eventstore.tree import WIDTH, Checkpoint, Tiles, TreeDamaged, hashes
+from replay.recompute import BEFORE_ALL, Recomputed, hashed, inner_tiles, pages
 from replay.tables import unseen
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Sequence
 
     from psycopg import Cursor
     from psycopg.rows import DictRow
@@ -115,6 +116,8 @@ class _Run:
         self.ends: dict[int, int] = {}
         self.first_bad: tuple[int, int] | None = None
         """The first leaf that is not as the tree in the database says, and its position."""
+        self.wrong_start: tuple[int, int] | None = None
+        """The first tile that says it begins at another position than it does, and that one."""
 
     def find(self, kind: Kind, what: str, position: int | None = None) -> None:
         self.found.findings.append(Finding(kind, what, position))
@@ -177,12 +180,24 @@ class _Run:
         if self.first_bad is not None:
             return
         end = min(first + len(leaves), self.found.size)
+        self._beside_the_starts(first, end, positions)
         kept = self.tiles.leaves(first, end)
         if end <= first or b"".join(leaves[: end - first]) == kept:
             return
         there = [*hashes(kept), *([b""] * (end - first))]
         at = next(n for n, (ours, theirs) in enumerate(zip(leaves, there)) if ours != theirs)  # noqa: B905 - one is longer
         self.first_bad = first + at, positions[at].as_py()
+
+    def _beside_the_starts(self, first: int, end: int, positions: Any) -> None:
+        """Proofs count leaves from the position that a tile says it begins at."""
+        if self.wrong_start is not None or end <= first:
+            return
+        there = positions.take(list(range(0, end - first, WIDTH))).to_pylist()
+        said = self.tiles.starts(first, end)
+        for number, (ours, theirs) in enumerate(zip_longest(there, said), start=first // WIDTH):
+            if ours != theirs and ours is not None:
+                self.wrong_start = number, ours
+                return
 
     def compare(self) -> None:
         """Hold the rows against each checkpoint, and name where they first part."""
@@ -205,6 +220,14 @@ class _Run:
                 "tree",
                 "the events are as they were signed, but the table log_tile is not: "
                 f"it differs at leaf {leaf}",
+                position,
+            )
+        elif self.wrong_start is not None:
+            number, position = self.wrong_start
+            self.find(
+                "tree",
+                "the events are as they were signed, but the table log_tile is not: "
+                f"tile {number} says it begins elsewhere than at position {position}",
                 position,
             )
         elif not self._tiles_lead_to_the_root():
@@ -247,7 +270,7 @@ class _Run:
         try:
             return self.tiles.root(self.newest.size) == self.newest.root and not any(
                 self.tiles.tile(level, number) != self.tree.tile(level, number)
-                for level, number in _inner(self.newest.size)
+                for level, number in inner_tiles(self.newest.size)
                 if self.first_bad is None
             )
         except TreeDamaged:
@@ -270,11 +293,3 @@ class _Run:
         self.found.tail = (row["first"], row["last"]) if row["tail"] else None
         if self.found.good and row["sealed"] != self.found.size:
             self.find("event", "events stand at positions that other events have")
-
-
-def _inner(size: int) -> Iterator[tuple[int, int]]:
-    """The tiles above the leaves of a tree, as (level, number)."""
-    level, count = 1, size >> HEIGHT
-    while count:
-        yield from ((level, number) for number in range(-(-count // WIDTH)))
-        level, count = level + 1, count >> HEIGHT

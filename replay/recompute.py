@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from eventstore.leaf import leaf_hashes
 from eventstore.merkle import HASH_BYTES
-from eventstore.tree import WIDTH, Tree, whole
+from eventstore.tree import HEIGHT, WIDTH, Tree, whole
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -94,3 +94,10 @@ def _hashed_alone(row: pa.Table) -> bytes:
         return leaf_hashes(row)[0]
     except (TypeError, struct.error, AttributeError):
         return UNREADABLE
+
+def inner_tiles(size: int) -> Iterator[tuple[int, int]]:
+    """The tiles above the leaves of a tree, as (level, number)."""
+    level, count = 1, size >> HEIGHT
+    while count:
+        yield from ((level, number) for number in range(-(-count // WIDTH)))
+        level, count = level + 1, count >> HEIGHT

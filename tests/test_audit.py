@@ -199,6 +199,8 @@ def damage(cursor, chance, _):
                     "WHERE level = 1"
                 ),
                 "DELETE FROM log_tile WHERE level = 0 AND number = 0",
+                "UPDATE log_tile SET first_position = first_position + 1 WHERE number = 1",
+                "UPDATE log_tile SET first_position = NULL WHERE number = 2",
                 "DELETE FROM log_tile",
                 "DELETE FROM log_checkpoint",
                 "UPDATE log_checkpoint SET note = replace(note, E'\\n600\\n', E'\\n599\\n')",
@@ -280,6 +282,14 @@ def test_history_rewritten_by_the_holder_of_the_database_is_narrowed_down(audite
         (signature, rewritten) = audit_in(audited, cursor).findings
         assert signature.kind == "checkpoint"
         assert f"after position {all_[149]} up to position {all_[405]}" in rewritten.what
+
+
+def test_where_a_tile_says_it_begins_is_checked(audited):
+    with tampering(audited) as cursor:
+        cursor.execute("UPDATE log_tile SET first_position = 1 WHERE level = 0 AND number = 2")
+        (finding,) = audit_in(audited, cursor).findings
+        assert (finding.kind, finding.position) == ("tree", positions(cursor)[512])
+        assert "tile 2 says it begins elsewhere" in finding.what
 
 
 def test_an_empty_log_has_nothing_to_find(workspace):
