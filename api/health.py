@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Literal
 
 from anyio import CapacityLimiter, to_thread
@@ -39,6 +40,14 @@ class Lag(BaseModel):
     behind_seconds: float = Field(description="For how long the oldest of them has waited.")
 
 
+class Anchored(BaseModel):
+    """A place that checkpoints are brought to."""
+
+    kind: str = Field(description="file, git, mailto, https, http or rfc3161.")
+    kept_size: int | None = Field(description="How many events the last one kept there covers.")
+    error: str | None = Field(description="What keeps the newest from getting there.")
+
+
 class Health(BaseModel):
     """How the node is."""
 
@@ -50,6 +59,9 @@ class Health(BaseModel):
     tables: Lag | None = Field(description="The tables that questions are asked of.")
     sealed: Lag | None = Field(description="What a signed checkpoint covers.")
     not_sealed: str | None = Field(description="What keeps this node from sealing the rest.")
+    anchors: tuple[Anchored, ...] = Field(
+        description="Where else checkpoints are kept, in the order they were declared."
+    )
     followers: dict[str, Lag] = Field(description="Learners and others, by name.")
 
 
@@ -96,6 +108,7 @@ def examined(node: Node) -> Health:
         tables=tables,
         sealed=sealed,
         not_sealed=type(node.sealer.error).__name__ if node.sealer.error else None,
+        anchors=tuple(Anchored(**asdict(one)) for one in node.sealer.anchor.standing()),
         followers=followers,
     )
 

@@ -13,6 +13,7 @@ import structlog
 from api.auth import ApiKeys
 from api.events import Pulse
 from api.questions import Questions
+from eventstore.places import place
 from eventstore.sealer import Sealer
 from eventstore.workspace import Workspace
 from eventstore.writer import Writer
@@ -21,10 +22,11 @@ from replay.rebuild import FOLLOWER_SECONDS_MAX, clean, renew, turn
 from replay.tables import open_tables
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
     from types import TracebackType
 
+    from eventstore.delivery import Place
     from projections.tables import Tables
     from readmodels.base import Database
 
@@ -45,7 +47,9 @@ class Node:
     A bare date in a question is a day in `zone`.
     """
 
-    def __init__(self, workspace: Workspace, zone: tzinfo = UTC) -> None:
+    def __init__(
+        self, workspace: Workspace, zone: tzinfo = UTC, places: Iterable[Place] = ()
+    ) -> None:
         if workspace.keys is None:
             raise ValueError("a node writes; open the workspace with its keys")
         self.workspace = workspace
@@ -53,7 +57,7 @@ class Node:
         self.keys = workspace.keys
         self.api_keys = ApiKeys(workspace)
         self.writer = Writer(workspace.log)
-        self.sealer = Sealer.of(workspace)
+        self.sealer = Sealer.of(workspace, places)
         self.pulse = Pulse(workspace.log)
         self.questions = Questions(workspace)
         self.tables = open_tables(workspace, kept=True)
@@ -67,10 +71,16 @@ class Node:
 
     @classmethod
     def open(
-        cls, directory: Path, database_url: str, name: str = "default", zone: tzinfo = UTC
+        cls,
+        directory: Path,
+        database_url: str,
+        name: str = "default",
+        zone: tzinfo = UTC,
+        anchors: Sequence[str] = (),
     ) -> Node:
         """The node of a workspace, not yet started."""
-        return cls(Workspace.open(directory, database_url, name), zone)
+        places = [place(declared, directory) for declared in anchors]
+        return cls(Workspace.open(directory, database_url, name), zone, places)
 
     def start(self) -> Self:
         """Take commands, follow the log, and seal it."""

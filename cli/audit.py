@@ -11,12 +11,14 @@ from rich.markup import escape
 
 from cli import show
 from cli.bar import bar
-from cli.options import DEFAULT_DATA, AsJson, Data, DatabaseUrl, Trusted, examples
+from cli.options import DEFAULT_DATA, Anchors, AsJson, Data, DatabaseUrl, Trusted, examples
 from cli.proof import shown
 from cli.session import session
 from eventstore.anchor import notes
 from eventstore.notes import NoteWrong, SigningKeys, SigningKeyWrong, Verifier, rotate
+from eventstore.places import AnchorUnknown, notes_at, place
 from eventstore.sealer import Sealer
+from eventstore.stamps import StampWrong
 from eventstore.tree import NotSealed, TreeDamaged
 from replay import proofs
 from replay.audit import audit_workspace
@@ -33,6 +35,7 @@ app = typer.Typer(help="Prove the log, and check the proofs.", no_args_is_help=T
     epilog=examples(
         "backstory audit verify",
         "backstory audit verify --checkpoint /media/auditor/checkpoint.txt",
+        "backstory audit verify --anchor git:/srv/checkpoints",
         "backstory audit verify --key backstory/5f0c…+1d2e3f40+AZ…",
     )
 )
@@ -47,6 +50,7 @@ def verify(
             help="A checkpoint held elsewhere, or many of them; again for more.",
         ),
     ] = None,
+    anchor: Anchors = None,
     key: Trusted = None,
     data: Data = DEFAULT_DATA,
     database_url: DatabaseUrl = None,
@@ -55,8 +59,9 @@ def verify(
     """Compute the tree anew from every event, and compare it with all that was signed."""
     try:
         held = [note for path in checkpoint or [] for note in notes(path)]
+        held += [note for declared in anchor or [] for note in notes_at(declared, data)]
         trusted = [Verifier.parse(text) for text in key or []]
-    except (NoteWrong, SigningKeyWrong) as wrong:
+    except (AnchorUnknown, NoteWrong, SigningKeyWrong, StampWrong) as wrong:
         raise typer.BadParameter(str(wrong)) from None
     with (
         session(data, database_url, "audit", show.say) as opened,
@@ -123,19 +128,24 @@ def segments(
 
 
 @app.command(epilog=examples("backstory audit seal"))
-def seal(*, data: Data = DEFAULT_DATA, database_url: DatabaseUrl = None) -> None:
+def seal(
+    *, anchor: Anchors = None, data: Data = DEFAULT_DATA, database_url: DatabaseUrl = None
+) -> None:
     """Seal what is not sealed yet; a running server does so by itself."""
     with (
         session(data, database_url, "audit", show.say) as opened,
         shown("Sealing", opened.workspace.log) as progress,
     ):
-        sealer = Sealer.of(opened.workspace)
+        sealer = Sealer.of(opened.workspace, [place(declared, data) for declared in anchor or []])
         try:
             sealer.seal(progress)
         except TreeDamaged as damaged:
             show.say(f"Nothing was sealed: {damaged}. See `backstory audit verify`.")
             raise typer.Exit(1) from None
         sealer.close()
+        for one in sealer.anchor.standing():
+            if one.error:
+                show.say(f"The checkpoint was not kept at {one.kind}: {one.error}.")
         note = proofs.checkpoint(opened.workspace.log)
     typer.echo(note, nl=False)
 

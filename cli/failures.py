@@ -13,6 +13,8 @@ CODES: dict[str, int] = {
     "cli.tables.Refused": NO,
     "cli.session.SessionError": NOT_NOW,
     "imports.duplicates.SplinkMissing": NOT_NOW,
+    "eventstore.places.AnchorUnknown": NO,
+    "eventstore.stamps.StampsMissing": NOT_NOW,
     "eventstore.errors.EventStoreError": NOT_NOW,
     "eventstore.keys.MasterKeyLost": NOT_NOW,
     "eventstore.notes.NoteWrong": NO,

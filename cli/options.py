@@ -80,6 +80,17 @@ Trusted = Annotated[
     typer.Option("--key", metavar="KEY", help="Trust this public key only; again for more."),
 ]
 
+Anchors = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--anchor",
+        envvar="BACKSTORY_ANCHORS",
+        metavar="PLACE",
+        help="Where else checkpoints are kept: file:PATH, git:DIR, mailto:ADDRESS, https://… or "
+        "rfc3161:URL; again for more.",
+    ),
+]
+
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object for programs.")]
 
 

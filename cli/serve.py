@@ -16,7 +16,7 @@ from api.app import Server
 from api.node import Node
 from cli import show
 from cli.background import Keeper, Learners, Ticker, first_key
-from cli.options import DEFAULT_DATA, DEFAULT_ZONE, Data, DatabaseUrl, Zone, examples
+from cli.options import DEFAULT_DATA, DEFAULT_ZONE, Anchors, Data, DatabaseUrl, Zone, examples
 from cli.session import AlreadyServed, Live, SessionError, lock, reachable
 from eventstore.logs import configure
 from eventstore.postgres import EmbeddedPostgres
@@ -42,6 +42,7 @@ class PortTaken(SessionError):
         "backstory serve",
         "backstory serve --data /var/lib/backstory --port 8080",
         "backstory serve --snapshot /mnt/shared/snapshots",
+        "backstory serve --anchor git:/srv/checkpoints --anchor mailto:auditor@example.com",
         "BACKSTORY_DATABASE_URL=postgresql://crm@db/crm backstory serve --host 0.0.0.0",
     )
 )
@@ -60,6 +61,7 @@ def serve(
         ),
     ] = None,
     zone: Zone = DEFAULT_ZONE,
+    anchor: Anchors = None,
     data: Data = DEFAULT_DATA,
     database_url: DatabaseUrl = None,
 ) -> None:
@@ -74,7 +76,7 @@ def serve(
         url = reachable(database_url) if database_url else _kept(stack, data)
         if snapshot:
             begin(data, url, snapshot)
-        node = stack.enter_context(Node.open(data, url, zone=zone))
+        node = stack.enter_context(Node.open(data, url, zone=zone, anchors=anchor or ()))
         if key := first_key(node):
             typer.echo(f"Your first API key, shown this once: {key}")
         node.questions.start()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import time
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Protocol
 
@@ -17,7 +18,7 @@ from eventstore.notes import NoteWrong
 from eventstore.tree import Checkpoint
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
 
     from eventstore.notes import Verifier
@@ -37,6 +38,18 @@ class Anchor(Protocol):
 
     def close(self) -> None:
         """Keep what was offered last."""
+
+    def standing(self) -> Sequence[Standing]:
+        """What places beside the file keep."""
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What one place keeps, as far as this process knows."""
+
+    kind: str
+    kept_size: int | None
+    error: str | None
 
 
 class FileAnchor:
@@ -62,6 +75,10 @@ class FileAnchor:
         kept = (Checkpoint.parse(note, trusted) for note in notes(self.path))
         return max(kept, key=lambda checkpoint: checkpoint.size, default=None)
 
+    def standing(self) -> Sequence[Standing]:
+        """See `Anchor`."""
+        return ()
+
     def close(self) -> None:
         """See `Anchor`."""
         if self._offered is None:
@@ -78,23 +95,27 @@ class FileAnchor:
 
 
 def notes(path: Path) -> Iterator[str]:
-    """The notes in a file: one as it is, or a line of JSON for each; raises `NoteWrong`.
+    """The notes in a file; see `notes_in`."""
+    return notes_in(path.read_bytes(), str(path))
+
+
+def notes_in(content: bytes, name: str) -> Iterator[str]:
+    """The notes in bytes: one as it is, or a line of JSON for each; raises `NoteWrong`.
 
     A line that was cut off by a crash while it was written is passed over.
     """
-    content = path.read_bytes()
     if not content.startswith(b"{"):
         try:
-            yield content.decode()
+            yield content.decode().replace("\r\n", "\n")  # as mail programs save it
         except UnicodeDecodeError:
-            raise NoteWrong(f"{path} is no text") from None
+            raise NoteWrong(f"{name} is no text") from None
         return
     for line in content.splitlines():
         try:
             yield orjson.loads(line)["note"]
         except (orjson.JSONDecodeError, KeyError, TypeError):
             if line.endswith(b"}"):
-                raise NoteWrong(f"{path} holds a line that is no checkpoint") from None
+                raise NoteWrong(f"{name} holds a line that is no checkpoint") from None
 
 
 def _is_torn(path: Path) -> bool:

@@ -13,6 +13,7 @@ import structlog
 from eventsourcing.persistence import PersistenceError
 
 from eventstore.anchor import FILE, FileAnchor
+from eventstore.delivery import Anchors
 from eventstore.errors import EventStoreError
 from eventstore.leaf import leaf_hashes
 from eventstore.merkle import EMPTY_ROOT
@@ -20,12 +21,13 @@ from eventstore.notes import NoteWrong, SigningKeys
 from eventstore.tree import Checkpoint, Tiles, TreeDamaged
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from psycopg import Cursor
     from psycopg.rows import DictRow
 
     from eventstore.anchor import Anchor
+    from eventstore.delivery import Place
     from eventstore.log import Log
     from eventstore.workspace import Workspace
 
@@ -56,10 +58,10 @@ class Sealer:
         self._thread = threading.Thread(target=self._run, name="sealer", daemon=True)
 
     @classmethod
-    def of(cls, workspace: Workspace) -> Self:
+    def of(cls, workspace: Workspace, places: Iterable[Place] = ()) -> Self:
         """The sealer of a workspace, with the keys and the file in its directory."""
         keys, path = SigningKeys.of(workspace.directory), workspace.directory / FILE
-        return cls(workspace.log, keys, FileAnchor(path))
+        return cls(workspace.log, keys, Anchors(FileAnchor(path), places))
 
     def start(self) -> Self:
         """Begin to seal."""
@@ -67,10 +69,11 @@ class Sealer:
         return self
 
     def close(self) -> None:
-        """Seal what is there, and stop."""
+        """Seal what is there if it was started, have the last checkpoint kept, and stop."""
         self._stopping.set()
         if self._thread.is_alive():
             self._thread.join()
+        self.anchor.close()
 
     def seal(self, progress: Callable[[int], None] = lambda _: None) -> None:
         """Seal all there is when this begins; `progress` is told the positions reached."""
@@ -136,7 +139,6 @@ class Sealer:
         while not self._stopping.is_set():
             self._stopping.wait(self._sealed())
         self._sealed()
-        self.anchor.close()
 
     def _sealed(self) -> float:
         """Seal; how long to wait before the next time."""

@@ -95,6 +95,7 @@ def _hashed_alone(row: pa.Table) -> bytes:
     except (TypeError, struct.error, AttributeError):
         return UNREADABLE
 
+
 def inner_tiles(size: int) -> Iterator[tuple[int, int]]:
     """The tiles above the leaves of a tree, as (level, number)."""
     level, count = 1, size >> HEIGHT

@@ -49,6 +49,7 @@ def test_a_node_that_works_says_so_to_anybody(anybody: Client):
         "tables": {"position": 1, "behind_events": 0, "behind_seconds": 0.0},
         "sealed": {"position": 1, "behind_events": 0, "behind_seconds": 0.0},
         "not_sealed": None,
+        "anchors": [],
         "followers": {},
     }
 

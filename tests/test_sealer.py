@@ -177,9 +177,9 @@ def test_checkpoints_are_kept_in_a_file_that_only_grows(workspace):
         sealer.close()
     path.write_bytes(path.read_bytes() + b'{"at":"20')  # cut off by a crash
     sizes = [Checkpoint.parse(note, KEYS.verifiers).size for note in notes(path)]
-    assert sizes == [1, 2, 3, 4, 5]
+    assert sizes == [1, 2, 3, 4, 5, 6]
     sealer = sealer_of(workspace, seconds=0)
     append(workspace.log, 1)
     sealer.seal()
-    assert len(list(notes(path))) == 6
+    assert len(list(notes(path))) == 7
     assert sealer.anchor.newest(KEYS.verifiers).size == 7
