@@ -97,7 +97,8 @@ VERBS: dict[str, dict[str, Verb]] = {
             "cli.demo.command",
             "Tell two years of a made-up company, then show what can be asked of them.",
         ),
-        "key": Group("cli.key", "Make, list and end API keys."),
+        "key": Group("cli.key", "Make, list and end API keys; rotate the master key."),
+        "privacy": Group("cli.privacy", "Show what is known of a person; prove nothing is left."),
     },
 }
 
