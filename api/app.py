@@ -16,6 +16,7 @@ from fastapi_offline import FastAPIOffline
 from starlette.types import ASGIApp
 
 from api import (
+    access,
     activity,
     bulk,
     campaign,
@@ -50,7 +51,7 @@ from api.shortcut import Shortcut
 MENU = (
     lead, customer, contact, pipeline, deal, activity, ticket, campaign, user, score, learner,
     custom_fields, subject, import_run, clock, bulk, sql, tables, events, live, catalog, proofs,
-    health, local,
+    health, access, local,
 )  # fmt: skip
 
 READERS_MAX = 4

@@ -11,6 +11,7 @@ from rich.markup import escape
 from cli import show
 from cli.options import DEFAULT_DATA, AsJson, Data, DatabaseUrl, Stream, examples
 from cli.session import AlreadyServed, session
+from replay.access import access_report
 from replay.base import find_stream
 from replay.scan import Scan, Wanted
 from replay.scan import scan as look
@@ -105,3 +106,27 @@ def scrub(*, data: Data = DEFAULT_DATA, database_url: DatabaseUrl = None) -> Non
             raise AlreadyServed(NOT_BESIDE)
         files = scrubbed(opened.workspace)
     show.say(f"Tables are rewritten, and {files} files of the write-ahead log were passed.")
+
+
+@app.command(
+    epilog=examples(
+        "backstory privacy report 0198a1b2 > report.md",
+        "backstory privacy report 0198a1b2 --json > report.json",
+    )
+)
+def report(
+    stream: Stream,
+    *,
+    data: Data = DEFAULT_DATA,
+    database_url: DatabaseUrl = None,
+    json: AsJson = False,
+) -> None:
+    """Print all that is known of a person, in Markdown or as JSON: for that person only."""
+    with session(data, database_url, "privacy report", show.say) as opened:
+        log = opened.workspace.log
+        found = access_report(log, find_stream(log, stream))
+    if json:
+        show.as_json(found.told())
+        return
+    for line in found.lines():
+        typer.echo(line)
