@@ -64,12 +64,11 @@ def scan(
             wanted.write(keep)
         with show.console(stderr=True).status("Looking") as status:
             done = look(workspace, wanted, also or (), status.update)
-    good = not done.found if kept else not done.missing()
+    missing = [] if kept else done.missing()
+    good = not (done.found if kept else missing)
     if json:
         places = [{"place": p, "kind": k, "times": n} for (p, k), n in sorted(done.found.items())]
-        show.as_json(
-            {"good": good, "found": places, "bytes": done.bytes, "missing": done.missing()}
-        )
+        show.as_json({"good": good, "found": places, "bytes": done.bytes, "missing": missing})
     else:
         _tell(wanted, done, control=not kept)
     if not good:
