@@ -22,6 +22,7 @@ from cli.session import session
 from replay import check_bundle
 from replay.base import find_stream, moment
 from replay.evidence import evidence
+from replay.report import has_pdf
 
 app = typer.Typer(help="Hand out what happened, with the proof.", no_args_is_help=True)
 
@@ -62,6 +63,8 @@ def customer(
     draft = output.with_name(f"{output.name}.part")
     draft.write_bytes(bundle)
     draft.replace(output)
+    if not has_pdf():
+        show.say("There is no report.pdf in it: that needs pip install 'backstory[report]'.")
     show.say(f"{output}: take verify.py from it, then `python verify.py {output}`.")
 
 

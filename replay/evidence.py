@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import html
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,6 +20,7 @@ from replay.base import ReplayError, StreamUnknown
 from replay.history import told
 from replay.people import People
 from replay.proofs import text
+from replay.report import Report, has_pdf, lines
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -30,7 +30,6 @@ if TYPE_CHECKING:
     from eventstore.envelope import StoredEnvelope
     from eventstore.log import Log
     from eventstore.workspace import Workspace
-    from replay.history import Happening
 
 SEAL_SECONDS_MAX = 30.0
 CAUSES_MAX = 50
@@ -41,22 +40,6 @@ ABOUT = """
         WHERE originator_version = 1 AND position(convert_to(%(text)s, 'UTF8') in state) > 0)
 """
 """A stream that begins by naming the record, such as a deal of the customer, belongs whole."""
-
-PAGE = """<!doctype html>
-<html lang="en"><head><meta charset="utf-8"><title>{title}</title><style>
-body {{ font: 15px/1.45 system-ui, sans-serif; margin: 2rem auto; max-width: 75rem; color: #222 }}
-table {{ border-collapse: collapse; width: 100% }}
-th, td {{ text-align: left; vertical-align: top; padding: .35rem .6rem }}
-td {{ border-top: 1px solid #ddd }}
-th {{ background: #f4f4f4 }} td.number {{ text-align: right }} pre {{ white-space: pre-wrap }}
-</style></head><body><h1>{title}</h1>
-<p>{events} events, under the checkpoint below. <code>python verify.py FILE.zip</code> proves that
-they are what was sealed. Times are UTC.</p>
-<table><thead><tr><th>position<th>happened<th>recorded<th>who<th>what<th>it says<th>why</tr></thead>
-<tbody>
-{rows}
-</tbody></table><pre>{checkpoint}</pre></body></html>
-"""
 
 
 class EvidenceRefused(ReplayError):
@@ -87,8 +70,10 @@ def evidence(
         recorded = log.open_rows(cursor, rows)
     people = People(log)
     story = [told(one, one.occurred_at, people) for one in recorded]
+    told_of = Report(f"Customer {customer}", lines(story), sealed.note)
     files = {
-        "report.html": _report(customer, story, sealed.note).encode(),
+        "report.html": told_of.html().encode(),
+        **({"report.pdf": told_of.pdf()} if has_pdf() else {}),
         check_bundle.EVENTS: b"".join(map(_line, rows, indexes, proofs)),
         check_bundle.CHECKPOINT: sealed.note.encode(),
         check_bundle.KEYS: "".join(f"{key}\n" for key in keys.verifiers).encode(),
@@ -170,28 +155,3 @@ def _line(row: StoredEnvelope, index: int, proof: Sequence[bytes]) -> bytes:
         },
         option=orjson.OPT_APPEND_NEWLINE,
     )
-
-
-def _report(customer: UUID, story: Sequence[Happening], checkpoint: str) -> str:
-    by_id = {one.event_id: one for one in story}
-    rows = []
-    for one in story:
-        cause = by_id.get(one.causation_id) if one.causation_id else None
-        why = f"{_words(cause.type)} at position {cause.position}" if cause else "asked for"
-        says = "; ".join(f"{name} {of}" for name, of in one.fields.items() if of not in (None, ""))
-        cells = (
-            f"{one.occurred_at:%Y-%m-%d %H:%M:%S}", f"{one.recorded_at:%Y-%m-%d %H:%M:%S}",
-            one.actor_name or str(one.actor), _words(one.type), says, why,
-        )  # fmt: skip
-        shown = "".join(f"<td>{html.escape(cell)}" for cell in cells)
-        rows.append(f'<tr><td class="number">{one.position}{shown}</tr>')
-    return PAGE.format(
-        title=f"Customer {customer}",
-        events=len(story),
-        rows="\n".join(rows),
-        checkpoint=html.escape(checkpoint),
-    )
-
-
-def _words(type_: str) -> str:
-    return type_.rsplit(".", 1)[0].replace(".", " ").replace("_", " ")

@@ -157,6 +157,8 @@ def test_a_log_that_is_not_empty_is_left_alone(kept, folder, fresh):
 
 def test_a_changed_byte_is_found_and_its_file_named(kept, folder, fresh):
     chance = dice(5)
+    tables = ("log_events", "log_tile", *BESIDE)
+    before = {table: rows_of(fresh, table) for table in tables}
     for path in sorted(folder.iterdir()):
         whole = path.read_bytes()
         for _ in range(3):
@@ -169,8 +171,8 @@ def test_a_changed_byte_is_found_and_its_file_named(kept, folder, fresh):
         with pytest.raises(BackupWrong, match=path.name):
             restore(fresh, open_backup(folder, kept))
         path.write_bytes(whole)
-    for table in ("log_events", "log_tile", *BESIDE):
-        assert rows_of(fresh, table) == []
+    assert before["log_events"] == []
+    assert {table: rows_of(fresh, table) for table in tables} == before
     restore(fresh, open_backup(folder, kept))
 
 

@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from uuid import UUID
 
+import pypdfium2 as pdfium
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from hypothesis import given
@@ -24,6 +25,7 @@ from eventstore.envelope import uuid7
 from eventstore.notes import SigningKeys
 from eventstore.workspace import Workspace
 from eventstore.writer import Context, Writer
+from replay import evidence as evidences
 from replay.base import StreamUnknown
 from replay.check_bundle import BundleWrong, check, decoded, packed, signed, unpacked
 from replay.evidence import EvidenceRefused, evidence
@@ -71,6 +73,17 @@ def test_a_bundle_shows_who_did_what_and_proves_it(kept, bundle):
     assert "Ann Sales" in report
     assert "customer tier changed" in report
     assert "Example &lt;b&gt;Ltd&lt;/b&gt;" in report
+
+
+def test_the_report_is_a_document_too(bundle, monkeypatch, kept):
+    files = unpacked(bundle)
+    assert files["report.pdf"].startswith(b"%PDF-1.")
+    with pdfium.PdfDocument(files["report.pdf"]) as document:
+        said = "".join(page.get_textpage().get_text_range() for page in document)
+    for word in ("Ann Sales", "customer tier changed", "Example <b>Ltd</b>", "tier enterprise"):
+        assert word in " ".join(said.split()), word
+    monkeypatch.setattr(evidences, "has_pdf", lambda: False)
+    assert "report.pdf" not in unpacked(evidence(kept, CUSTOMER))
 
 
 def test_the_script_in_the_bundle_checks_it_with_nothing_but_python(bundle, tmp_path):
