@@ -1,6 +1,6 @@
 """Rebuilding every table from the log, beside copying it as it is, and beside an event at a time.
 
-python -m benchmarks.rebuild DIRECTORY URL POSITION        one rebuild, up to there
+python -m benchmarks.rebuild DIRECTORY URL POSITION [BACKUP]      one rebuild, up to there
 """
 
 from __future__ import annotations
@@ -18,13 +18,17 @@ from typing import TYPE_CHECKING, Any
 from benchmarks.base import Must, Options, Report, median_ratio
 from benchmarks.company import found, multiply
 from benchmarks.contest import ROOT, Ground
+from eventstore.notes import SigningKeys
 from eventstore.workspace import Workspace
+from replay.backup import Backup, write
+from replay.segments import Segments
 from replay.tables import catch_up, new_generation, open_tables
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 REBUILDING = "rebuilding all tables"
+FROM_SEGMENTS = "rebuilding all tables from segments"
 COPYING = "copying the log as it is"
 LIBRARY = "the library's ProjectionRunner, one table"
 EVENTS = 1_000_000
@@ -35,7 +39,9 @@ SAMPLE_EVENTS = 4_000
 def run(options: Options, say: Callable[[str], None]) -> Report:
     """Rounds of all contestants over one log, each in a process of its own."""
     report = Report("rebuild")
-    rates: dict[str, list[float]] = {COPYING: [], REBUILDING: [], LIBRARY: []}
+    rates: dict[str, list[float]] = {
+        COPYING: [], REBUILDING: [], FROM_SEGMENTS: [], LIBRARY: [],
+    }  # fmt: skip
     with Ground.prepared(options) as ground:
         folder, url = ground.folder(), ground.database()
         with Workspace.open(folder, url) as workspace:
@@ -44,11 +50,15 @@ def run(options: Options, say: Callable[[str], None]) -> Report:
             found(workspace, events)
             events = multiply(workspace, events)
             last, schema = workspace.log.last_position(), workspace.log.schema
+            say("writing them as segments")
+            segments = write(workspace, ground.folder()).folder
         whole: dict[str, float] = {}
         for number in range(1, options.rounds + 1):
             say(f"round {number} of {options.rounds}")
             whole = rebuilt(folder, url, last)
             rates[REBUILDING].append(whole["events"] / whole["seconds"])
+            other = rebuilt(folder, url, last, segments)
+            rates[FROM_SEGMENTS].append(other["events"] / other["seconds"])
             copy = ground.folder() / "copy.duckdb"
             rates[COPYING].append(told("peers.raw_copy", folder, url, copy))
             copy.unlink()
@@ -71,6 +81,11 @@ def run(options: Options, say: Callable[[str], None]) -> Report:
         Must(
             f"rebuild / {COPYING}", median_ratio(rates[REBUILDING], rates[COPYING]), at_least=0.25
         ),
+        Must(
+            "rebuild from segments / rebuild",
+            median_ratio(rates[FROM_SEGMENTS], rates[REBUILDING]),
+            at_least=0.9,
+        ),
         Must("memory, whole log / half of it", whole["peak_mb"] / half["peak_mb"], at_most=1.25),
     ]
     return report
@@ -83,20 +98,27 @@ def told(module: str, *arguments: object) -> Any:
     return json.loads(done.stdout)
 
 
-def rebuilt(folder: Path, url: str, position: int) -> dict[str, float]:
+def rebuilt(folder: Path, url: str, position: int, *backup: Path) -> dict[str, float]:
     """What one rebuild took."""
-    answer: dict[str, float] = told("rebuild", folder, url, position)
+    answer: dict[str, float] = told("rebuild", folder, url, position, *backup)
     return answer
+
+
+def segments_of(folder: Path, workspace: Workspace) -> Segments:
+    """What reads the log from a backup."""
+    backup = Backup.open(folder, SigningKeys.of(workspace.directory).verifiers)
+    return Segments(backup, workspace.log)
 
 
 def main() -> None:
     """See above: all tables, those with personal columns too, from an empty folder."""
-    directory, url, until = sys.argv[1:]
+    directory, url, until, *backup = sys.argv[1:]
     with Workspace.open(Path(directory), url) as workspace:
         generation = new_generation(workspace.directory)
+        read = segments_of(Path(backup[0]), workspace) if backup else None
         began, used = time.perf_counter(), time.process_time()
         with closing(open_tables(workspace, generation)) as tables:
-            catch_up(tables, workspace.log, int(until))
+            catch_up(tables, workspace.log, int(until), read=read)
             assert tables.position == int(until)
             assert tables.poisoned == 0
             events = tables.database.query("SELECT count(*) FROM event").item()
