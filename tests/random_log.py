@@ -155,7 +155,7 @@ def seal(subject: UUID, event_id: UUID, field: str, plain: bytes) -> str:
 def unseal(*gone: UUID) -> Callable[[Sequence[UUID]], Any]:
     """Opens what `seal` sealed, but for subjects whose keys are gone."""
 
-    def decrypt(subject: UUID, event_id: UUID, field: str, sealed: str) -> str | None:
+    def decrypt(subject: UUID, event_id: str, field: str, sealed: str) -> str | None:
         bound, plain = base64.b64decode(sealed[42:]).decode().rsplit(f"|{subject}|", 1)
         if bound != f"{event_id}|{field}":
             raise ValueError(f"the ciphertext of {field} does not belong to {event_id}")
