@@ -249,7 +249,7 @@ class Log(Application[UUID]):
         decode = self.mapper.to_domain_event
         return [cast("RecordedEvent", decode(row)) for row in rows]
 
-    def unseal(self, subjects: Sequence[UUID]) -> Callable[[UUID, UUID, str, str], str | None]:
+    def unseal(self, subjects: Sequence[UUID]) -> Callable[[UUID, str, str, str], str | None]:
         """What opens the personal values of these subjects: `Keyring.decrypt` with their keys."""
         if self.keys is None:
             raise ValueError("the workspace was opened without its keys")

@@ -79,7 +79,7 @@ class Projection:
     def _versions(self, shape: Shape, frames: Mapping[type[Event], pl.DataFrame]) -> pl.DataFrame:
         new = assigned(shape, frames)
         carried = self._carried[shape.table.name]
-        versions = fill(shape, carried.of(new.select(shape.table.entity).unique()), new)
+        versions = fill(shape, carried.of(new), new)
         self.store.append(f"{shape.table.name}_past", versions.past())
         carried.put(versions.current())
         return versions.rows
@@ -132,7 +132,7 @@ class MainProjection(Projection):
         """The batch with the time from which each event counts; the streams are noted."""
         known = batch.events.filter(pl.col("position") <= self.position)
         new = batch.events.filter(pl.col("position") > self.position)
-        new = effective(new, self._streams.of(new.select("id").unique()))
+        new = effective(new, self._streams.of(new))
         aggregate = pl.col("type").str.extract(r"^([^.]*)").alias("aggregate")
         last = new.unique("id", keep="last", maintain_order=True)
         self._streams.put(last.with_columns(aggregate))

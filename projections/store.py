@@ -254,9 +254,17 @@ class Carried:
         self._outdated = [self._waiting.select(self._entity)]
         self._stored = self._store.count(self._part) > 0
 
-    def of(self, keys: pl.DataFrame) -> pl.DataFrame:
-        """The rows of the entities named; those that have none yet are left out."""
+    def of(self, events: pl.DataFrame) -> pl.DataFrame:
+        """The rows of the entities the events are about; those that have none yet are left out.
+
+        A stream that begins with these events has none, and is not looked for.
+        """
         known = self._waiting
+        began = events["id"].filter(events["version"] == 1)
+        later = events.filter(~pl.col("id").is_in(began.implode())) if len(began) else events
+        if later.is_empty():
+            return known.clear()
+        keys = later[self._entity].unique()
         if not known.is_empty():
             known = known.join(keys, on=self._entity, how="semi")
             keys = keys.join(known, on=self._entity, how="anti")
