@@ -27,6 +27,7 @@ VERBS: dict[str, dict[str, Verb]] = {
             "cli.runs",
             "Tell which files were imported, when and by whom, and what came of it.",
         ),
+        "publish": Group("cli.publish", "Keep the tables up to date in a database that many read."),
         "export": Group("cli.export", "Hand out what is held here, in files of other tools."),
     },
     "The past": {

@@ -36,6 +36,11 @@ FILLING_MEMORY = "1GB"
 """What DuckDB takes at most while tables are filled; what is more goes to a file beside them."""
 
 
+CUSTOM_FIELDS = """
+    SELECT aggregate, name, field_type, personal, explanation, unit
+    FROM {stored}.custom_field_current WHERE field_type IS NOT NULL ORDER BY aggregate, name"""
+
+
 class PersonalNotHere(Exception):
     """Personal columns are not kept here: this database was opened without keys."""
 
@@ -123,10 +128,7 @@ class Database:
     def _custom_fields(self, connection: DuckDBPyConnection) -> list[CustomField]:
         if not any(table.name == "custom_field" for table in self._tables[self.catalog]):
             return []
-        rows = connection.execute(
-            "SELECT aggregate, name, field_type, personal, explanation, unit "
-            "FROM stored.custom_field_current WHERE field_type IS NOT NULL ORDER BY aggregate, name"
-        )
+        rows = connection.execute(CUSTOM_FIELDS.format(stored="stored"))
         return [CustomField(*row) for row in rows.fetchall()]
 
     def limit(self, *, memory_bytes: int, disk_bytes: int, threads: int) -> None:

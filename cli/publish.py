@@ -1,0 +1,67 @@
+"""`publish`: the tables kept up to date in a database that many read."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from cli import show
+from cli.options import DEFAULT_DATA, Data, DatabaseUrl, examples
+from cli.session import session
+from projections.tables import Tables
+from replay.lake import Lake
+from replay.publication import follow
+
+if TYPE_CHECKING:
+    from cli.session import Session
+    from replay.publication import Target
+
+app = typer.Typer(
+    help="Keep the tables up to date in a database that many read.", no_args_is_help=True
+)
+
+FOLDER = "published"
+"""Where a publisher keeps its own tables, in the directory of the workspace."""
+
+Once = Annotated[bool, typer.Option("--once", help="End when all of the log is published.")]
+
+
+@app.command(
+    epilog=examples(
+        "backstory publish lake --storage /mnt/shared/lake --once",
+        "backstory publish lake --storage /mnt/shared/lake --catalog postgresql://crm@db/lake",
+    )
+)
+def lake(
+    *,
+    storage: Annotated[
+        Path, typer.Option(metavar="DIR", help="Where the Parquet files go; readers see it too.")
+    ],
+    catalog: Annotated[
+        str | None,
+        typer.Option(metavar="URL", help="PostgreSQL for the catalogue; else that of the log."),
+    ] = None,
+    once: Once = False,
+    data: Data = DEFAULT_DATA,
+    database_url: DatabaseUrl = None,
+) -> None:
+    """Publish in DuckLake, for many DuckDB processes on many machines; until Ctrl-C."""
+    with session(data, database_url, "publish", show.say) as opened:
+        workspace = opened.workspace
+        url, schema = catalog or workspace.database_url, f"lake_of_{workspace.name}"
+        with closing(Lake(url, schema, storage.resolve())) as target:
+            _publish(opened, target, f"schema {schema}", once=once)
+
+
+def _publish(opened: Session, target: Target, where: str, *, once: bool) -> None:
+    with closing(Tables(opened.workspace.directory / FOLDER)) as tables:
+        told = -1
+        for position in follow(tables, opened.workspace.log, target):
+            if position != told:
+                show.say(f"Published up to position {position:,}: {where}")
+            told = position
+            if once:
+                return
