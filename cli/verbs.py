@@ -15,6 +15,9 @@ from cli.failures import exit_code, sentence
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+REVERT = ("import", "revert")
+"""What is said of one import is found with what is said of all: `imports revert`."""
+
 
 @dataclass(frozen=True, slots=True)
 class Verb:
@@ -60,6 +63,8 @@ class Verbs(TyperGroup):
 
     def resolve_command(self, ctx: Any, args: list[str]) -> tuple[str | None, Any, list[str]]:
         """The verb to run, loaded."""
+        if tuple(args[:2]) == REVERT:
+            args = ["imports", *args[1:]]
         name, found, rest = super().resolve_command(ctx, args)
         return name, self.verbs[name].load(name) if name else found, rest
 

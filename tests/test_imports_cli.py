@@ -79,3 +79,13 @@ def test_an_import_may_be_in_the_name_of_a_user(shell: Shell, tmp_path: Path):
     ]
     assert listed[1]["started_by"] == str(moses)
     assert "deals.csv" in shell("imports")
+    last = listed[1]["run"]
+    kept = ("--kept", str(tmp_path / "kept.csv"))
+    dry = json.loads(shell("import", "revert", last[:8], "--dry-run", *kept, "--json"))
+    assert (dry["retracted"], dry["kept"], dry["kept_file"], dry["dry_run"]) == (1, 0, None, True)
+    assert "1 records taken back" in shell("import", "revert", last, "--yes", *kept)
+    shell("imports", "revert", last)
+    assert "taken back before: nothing to do" in " ".join(shell.err.split())
+    assert json.loads(shell("imports", "--json"))[1]["status"] == "reverted"
+    shell("import", "revert", "00000000", "--yes", code=1)
+    assert "there is no run" in shell.err

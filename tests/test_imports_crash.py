@@ -88,6 +88,37 @@ def test_an_import_killed_again_and_again_is_the_import(workspace, tmp_path):
         assert story(workspace) == story(other)
 
 
+def test_a_revert_killed_again_and_again_is_the_revert(workspace, tmp_path):
+    folder = shop(tmp_path / "shop", many_deals()[:900])
+    summary, _ = run(workspace, folder)
+    imported = workspace.log.last_position()
+    for made in (20, 250):
+        process = start_revert(workspace, summary.run)
+        wait_for(workspace, imported + made, process)
+        process.kill()
+        process.communicate()
+    process = start_revert(workspace, summary.run)
+    out, err = process.communicate(timeout=PATIENCE_SECONDS)
+    assert process.returncode == 0, err
+    assert json.loads(out)["retracted"] > 0
+    [told] = runs(workspace.log)
+    assert told.state.ended is not None
+    assert told.as_dict()["retracted"] == told.state.ended.created
+    assert workspace.log.last_position() == imported + 2 + told.state.ended.created
+
+
+def start_revert(workspace: Workspace, run_id: UUID) -> subprocess.Popen[bytes]:
+    """`backstory import revert` in a process of its own."""
+    return subprocess.Popen(
+        [
+            *(sys.executable, "-m", "cli", "import", "revert", str(run_id), "--yes", "--json"),
+            *("--data", str(workspace.directory), "--database-url", workspace.database_url),
+        ],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+
+
 def test_two_imports_of_one_file_at_once_are_one(workspace, tmp_path):
     folder = shop(tmp_path / "shop", many_deals()[:600])
 
