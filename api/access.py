@@ -13,6 +13,7 @@ from pydantic_core import to_jsonable_python
 from api.auth import Caller
 from api.body import Door, only_known_parameters
 from api.problems import NotFound, PersonalNotShown, problems
+from api.reads import in_answer, noted
 from replay.access import AccessReport, access_report
 from replay.base import ReplayError
 
@@ -49,10 +50,11 @@ async def report(
         found = await to_thread.run_sync(look, limiter=request.app.state.readers)
     except ReplayError:
         raise NotFound(what="record", id=id) from None
+    headers = await noted(request, caller, *in_answer(found))
     if format == "markdown":
-        return Response("\n".join(found.lines()), media_type="text/markdown")
+        return Response("\n".join(found.lines()), headers=headers, media_type="text/markdown")
     body = to_jsonable_python(found.told(), fallback=str)
-    return Response(orjson.dumps(body), media_type="application/json")
+    return Response(orjson.dumps(body), headers=headers, media_type="application/json")
 
 
 for home in ("leads", "customers", "contacts", "tickets", "users"):

@@ -18,6 +18,7 @@ from api.auth import Caller
 from api.body import only_known_parameters
 from api.pages import Cursor, opened, question
 from api.problems import NotFound, PositionNotReached, problems
+from api.reads import in_rows, noted
 from domain.values import INTEGER_MAX
 from projections.base import Dimension
 from readmodels import query as asking
@@ -27,6 +28,7 @@ from replay.base import ReplayError, known, moment
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from api.auth import Identity
     from api.node import Node
     from projections.follower import Follower
 
@@ -115,7 +117,7 @@ def answer(router: APIRouter, path: str, query: asking.Query) -> None:
     async def door(
         request: Request, caller: Caller, asked: Annotated[When, Depends(when)], **given: Any
     ) -> Response:
-        return await answered(request, query, asked, given, personal=caller.personal)
+        return await answered(request, query, asked, given, caller)
 
     own = [
         inspect.Parameter(
@@ -151,7 +153,7 @@ def show(router: APIRouter, dimension: Dimension) -> None:
 
 
 async def answered(
-    request: Request, query: asking.Query, asked: When, given: dict[str, Any], *, personal: bool
+    request: Request, query: asking.Query, asked: When, given: dict[str, Any], caller: Identity
 ) -> Response:
     """Ask the tables, at one position for all pages, and tell what they say."""
     node: Node = request.app.state.node
@@ -170,17 +172,20 @@ async def answered(
         limit = 1 if query.single else asked.limit
         with node.asking() as database:
             return asking.page(
-                database, query, moment, given, after=after, limit=limit, personal=personal
+                database, query, moment, given, after=after, limit=limit, personal=caller.personal
             )
 
     page = await to_thread.run_sync(ask, limiter=request.app.state.readers)
     if query.of and not page.items and not after:
         raise NotFound(what=query.of, id=given.get("id"))
+    shown = query.personal_columns if caller.personal else ()
+    headers = await noted(request, caller, *in_rows(page.items, shown))
     if query.single:
         item = page.items[0]
-        return _reply({"item": item, "position": position}, {"ETag": f'"{item["version"]}"'})
+        etag = {"ETag": f'"{item["version"]}"'}
+        return _reply({"item": item, "position": position}, headers | etag)
     cursor = Cursor(position, page.last).sealed(node.keys, about) if page.last else None
-    return _reply({"items": page.items, "next": cursor, "position": position})
+    return _reply({"items": page.items, "next": cursor, "position": position}, headers)
 
 
 async def position_of(request: Request, known_at: int | datetime | None) -> int:

@@ -18,6 +18,7 @@ from starlette.types import ASGIApp
 from api import (
     access,
     activity,
+    audit,
     bulk,
     campaign,
     catalog,
@@ -50,8 +51,8 @@ from api.shortcut import Shortcut
 
 MENU = (
     lead, customer, contact, pipeline, deal, activity, ticket, campaign, user, score, learner,
-    custom_fields, subject, import_run, clock, bulk, sql, tables, events, live, catalog, proofs,
-    health, access, local,
+    custom_fields, subject, import_run, clock, bulk, sql, tables, events, live, catalog, audit,
+    proofs, health, access, local,
 )  # fmt: skip
 
 READERS_MAX = 4

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from collections.abc import AsyncGenerator, Callable, Iterator
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
 from contextlib import aclosing, contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
@@ -16,9 +16,10 @@ from anyio import move_on_after, to_thread
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import StreamingResponse
 
-from api.auth import Caller
+from api.auth import Caller, Identity
 from api.body import Door, only_known_parameters
 from api.problems import problems
+from api.reads import in_events, noted
 from domain.base import HIDDEN
 from domain.values import INTEGER_MAX
 from eventstore.errors import EventStoreError, Unavailable
@@ -135,7 +136,8 @@ async def events(
     node: Node = request.app.state.node
     chosen = {"stream": stream, "types": tuple(type), "actor": actor}
     head = await to_thread.run_sync(node.workspace.log.last_position)
-    lines = _lines(node, (after, head), limit, chosen, follow=follow, personal=caller.personal)
+    show = partial(_shown, request, caller)
+    lines = _lines(node, (after, head), limit, chosen, show, follow=follow)
     return StreamingResponse(lines, media_type="application/x-ndjson")
 
 
@@ -144,13 +146,13 @@ async def _lines(
     between: tuple[int, int],
     limit: int | None,
     chosen: dict[str, Any],
+    show: Callable[[list[RecordedEvent]], Awaitable[bytes]],
     *,
     follow: bool,
-    personal: bool,
 ) -> AsyncGenerator[bytes]:
     async with aclosing(pages(node, between, limit, chosen, follow=follow)) as found:
         async for _, recorded in found:
-            yield b"".join(line(one, personal=personal) for one in recorded) or b"\n"
+            yield await show(recorded) or b"\n"
 
 
 async def pages(
@@ -185,6 +187,13 @@ async def pages(
                 yield after, []
             beat.clear()
             head = await _patiently(log.last_position)
+
+
+async def _shown(request: Request, caller: Identity, page: list[RecordedEvent]) -> bytes:
+    """Lines as the one who asks may see them; that personal values are seen is recorded first."""
+    if caller.personal:
+        await noted(request, caller, *in_events(page))
+    return b"".join(line(one, personal=caller.personal) for one in page)
 
 
 def _all(page: Callable[[], Iterator[RecordedEvent]]) -> list[RecordedEvent]:

@@ -19,12 +19,13 @@ from api.answers import reached
 from api.auth import Identity
 from api.events import Position, StoredType, pages, told
 from api.problems import KeyMissing, KeyUnknown, PositionNotReached, Problem, described
+from api.reads import in_events, in_rows, noted
 from projections import DIMENSIONS, FACTS
 from projections.base import Dimension, FactTable
 from readmodels.query import Moment, Query, changes, page
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Sequence
+    from collections.abc import AsyncIterator, Mapping, Sequence
 
     from api.node import Node
     from eventstore.envelope import RecordedEvent
@@ -147,6 +148,8 @@ async def _tell_pages(
             caller = await _identified(socket, token)
             until = time.monotonic() + TRUSTED_SECONDS
         rows = await _rows(socket, wanted, events, personal=caller.personal)
+        if caller.personal:
+            await noted(socket, caller, *_seen(events, rows))
         for one in events:
             event = told(one, personal=caller.personal)
             message = {"position": one.position, "event": event}
@@ -184,6 +187,19 @@ async def _rows(
 
     await to_thread.run_sync(ask, limiter=socket.app.state.readers)
     return found
+
+
+def _seen(
+    events: Sequence[RecordedEvent], rows: Mapping[int, Mapping[str, list[dict[str, Any]]]]
+) -> tuple[list[UUID], list[str]]:
+    """Of whom personal values are told, and which."""
+    subjects, fields = in_events(events)
+    for change in CHANGES:
+        told = [row for tables in rows.values() for row in tables.get(change.table, ())]
+        more_subjects, more_fields = in_rows(told, change.query.personal_columns)
+        subjects += [UUID(str(id)) for id in more_subjects]
+        fields += more_fields
+    return subjects, fields
 
 
 async def _send(socket: WebSocket, message: dict[str, Any]) -> None:

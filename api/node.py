@@ -14,6 +14,7 @@ from api.auth import ApiKeys
 from api.events import Pulse
 from api.questions import Questions
 from eventstore.places import place
+from eventstore.reads import ReadLog
 from eventstore.sealer import Sealer
 from eventstore.workspace import Workspace
 from eventstore.writer import Writer
@@ -58,6 +59,7 @@ class Node:
         self.api_keys = ApiKeys(workspace)
         self.writer = Writer(workspace.log)
         self.sealer = Sealer.of(workspace, places)
+        self.reads = ReadLog(workspace.log)
         self.pulse = Pulse(workspace.log)
         self.questions = Questions(workspace)
         self.tables = open_tables(workspace, kept=True)
@@ -161,6 +163,7 @@ class Node:
         self.pulse.close()
         self.writer.close()
         self.sealer.close()
+        self.reads.close()
         self.follower.stop()
         self._let_go(self.tables)
         self.workspace.close()

@@ -13,6 +13,7 @@ from api.auth import Caller
 from api.body import Door, only_known_parameters
 from api.problems import FormatUnknown, problems
 from api.questions import Relayed
+from api.reads import in_sql, noted
 from readmodels.formats import MEDIA_TYPES, Format
 from readmodels.question import SECONDS_MAX
 
@@ -74,6 +75,8 @@ async def relayed(
     """The answer of the read node to a question, never older than what other doors show."""
     node: Node = request.app.state.node
     known_at = None if when.known_at is None else await position_of(request, when.known_at)
+    if caller.personal:
+        await noted(request, caller, (), in_sql(sql))
     asked = Asked(
         sql=sql,
         as_of=when.as_of,

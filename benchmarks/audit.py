@@ -9,11 +9,12 @@ import json
 import subprocess
 import sys
 import time
-from contextlib import suppress
+from contextlib import closing, suppress
+from datetime import UTC, datetime, timedelta
 from itertools import islice
 from pathlib import Path
 from statistics import median
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 import psutil
@@ -22,6 +23,7 @@ from benchmarks.base import Must, Options, Report
 from benchmarks.contest import ROOT, Ground
 from benchmarks.leads import QUALIFY, capture
 from commands.base import handle
+from commands.customer import CreateCustomer, SetCustomerPreferences
 from commands.lead import CaptureLead, QualifyLead
 from domain.clock import CLOCK, ClockTicked
 from domain.user import SYSTEM
@@ -29,13 +31,17 @@ from eventstore.envelope import NewEvent, uuid7
 from eventstore.sealer import Sealer
 from eventstore.workspace import Workspace
 from eventstore.writer import Context, Writer
+from projections.customer import customer
+from readmodels.query import Moment, page, records
 from replay.audit import audit_workspace
+from replay.base import Bounds, state_at
+from replay.tables import catch_up, open_tables
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from concurrent.futures import Future
-    from datetime import datetime
 
+    from commands.base import Command
     from eventstore.intent import Receipt
 
 EVENTS = 100_000
@@ -45,6 +51,9 @@ BATCH_EVENTS = 5_000
 AUDIT_SECONDS_PER_MILLION = 15
 SEALING_SHARE = 1.10
 LINEAR = 1.25
+CUSTOMER_EVENTS = 1_000
+AS_OF_MS = 15
+QUESTIONS = 50
 COMMANDS_PER_SECOND = 5_000
 
 
@@ -63,11 +72,20 @@ def run(options: Options, say: Callable[[str], None]) -> Report:
         with Workspace.open(ground.folder(), ground.database()) as workspace:
             half = audited(workspace, events // 2, say)
             whole = audited(workspace, events, say)
+            say(f"a customer with {CUSTOMER_EVENTS:,} events")
+            asked = as_of_ms(workspace)
     ratio = median(with_ / without for with_, without in zip(used[True], used[False], strict=True))
     for name, sealing in (("sealing", True), ("not sealing", False)):
         report.figures[name] = {"cpu_ms_per_command": median(used[sealing]) / commands * 1000}
     report.figures["audit"] = {"events": events, "seconds": whole, "half_seconds": half}
+    report.figures["as-of of one customer"] = {f"{name}_ms": ms for name, ms in asked.items()}
     report.must = [
+        *(
+            Must(
+                f"ms for a customer with 1,000 events as of a moment, {name}", ms, at_most=AS_OF_MS
+            )
+            for name, ms in asked.items()
+        ),
         Must("CPU per command, sealing / not sealing", ratio, at_most=SEALING_SHARE),
         Must(
             "seconds to audit 1,000,000 events",
@@ -88,6 +106,54 @@ def audited(workspace: Workspace, events: int, say: Callable[[str], None]) -> fl
     runs = [audit_workspace(workspace) for _ in range(3)]
     assert all(found.good and found.size == events for found in runs), runs
     return min(found.seconds for found in runs) or 0.001
+
+
+def as_of_ms(workspace: Workspace) -> dict[str, float]:
+    """Milliseconds until a customer is known as of moments all over its life: median of many.
+
+    Asked of the tables, as `GET /customers/{id}?as_of=` does, and folded from the log.
+    """
+    customer_id, began = uuid7(), datetime(2025, 1, 1, tzinfo=UTC)
+    with Writer(workspace.log) as writer:
+        made = [
+            handle(writer, command, customer_id, Context(SYSTEM, uuid7(), occurred_at=at))
+            for command, at in life_of_a_customer(began)
+        ]
+        for one in made:
+            one.result()
+    hours = CUSTOMER_EVENTS / QUESTIONS
+    moments = [began + timedelta(hours=number * hours) for number in range(QUESTIONS)]
+    tables = [shape.table for shape in customer.shapes]
+    _, one_record, _ = records(tables[0], tables[1])
+    with closing(open_tables(workspace)) as opened:
+        catch_up(opened, workspace.log, workspace.log.last_position())
+
+        def from_tables(moment: datetime) -> object:
+            at = Moment(moment, opened.position)
+            return page(opened.database, one_record, at, {"id": customer_id}, limit=1).items
+
+        def from_the_log(moment: datetime) -> object:
+            return state_at(workspace.log, customer_id, Bounds(moment))
+
+        return {
+            name: median(milliseconds(ask, moment) for moment in moments)
+            for name, ask in (("from tables", from_tables), ("from the log", from_the_log))
+        }
+
+
+def life_of_a_customer(began: datetime) -> Iterator[tuple[Command[Any], datetime]]:
+    """A command an hour."""
+    yield CreateCustomer(name="Often Changed Ltd"), began
+    for hour in range(1, CUSTOMER_EVENTS):
+        preferred = SetCustomerPreferences(preferences={"language": "de", "visits": str(hour)})
+        yield preferred, began + timedelta(hours=hour)
+
+
+def milliseconds(ask: Callable[[datetime], object], moment: datetime) -> float:
+    """How long one question takes."""
+    started = time.perf_counter()
+    assert ask(moment)
+    return (time.perf_counter() - started) * 1000
 
 
 def grow(workspace: Workspace, events: int) -> None:

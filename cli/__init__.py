@@ -41,6 +41,26 @@ VERBS: dict[str, dict[str, Verb]] = {
             "cli.past",
             "Name the event that gave a field its value, who caused it, and because of what.",
         ),
+        "hindsight": Verb(
+            "cli.inquiries",
+            "Hold what was known at a moment against what had happened by then, of one record or "
+            "all.",
+        ),
+        "seen": Verb(
+            "cli.inquiries",
+            "Tell which score was seen of a record, from which version of the model, and from "
+            "what.",
+        ),
+        "done": Verb("cli.inquiries", "Tell what a user did: how often what, and the last of it."),
+        "reads": Verb(
+            "cli.inquiries",
+            "Tell who read which personal fields of whom; those of a customer with its contacts "
+            "and so on.",
+        ),
+        "caused": Verb(
+            "cli.inquiries",
+            "Tell everything that an import, a request or an event led to, and what would undo it.",
+        ),
     },
     "The present": {
         "sql": Verb(

@@ -182,6 +182,8 @@ def _explain(found: Why, names: show.Names) -> None:
         "happened": f"{show.time(setter.occurred_at)} UTC",
         "recorded": f"{show.time(setter.recorded_at)} UTC",
         "it says": show.said(setter.fields),
+        "asked for": f"in request {found.request.correlation_id}, "
+        f"by {found.request.actor_name or found.request.actor}",
     }
     if found.previous_setter is not None:
         before = found.previous_setter

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from contextlib import contextmanager, suppress
+from copy import copy
 from typing import TYPE_CHECKING, Any, cast
 from uuid import UUID
 
@@ -104,6 +105,8 @@ class Log(Application[UUID]):
             }
         )
         self.table = self.envelopes.table
+        self.borrowed = False
+        """Whether the connections are another one's, who will close them."""
         self.bookmarks = Bookmarks(self.envelopes.datastore)
         self.forgotten = Forgotten(self)
         self.names = Names(self)
@@ -125,6 +128,12 @@ class Log(Application[UUID]):
     def construct_mapper(self) -> Mapper[UUID]:
         """Plain JSON under explicit names."""
         return EventMapper(self.keys)
+
+    def without_keys(self) -> Log:
+        """The same log, with all that is personal `HIDDEN`; closed with this one."""
+        hidden = copy(self)
+        hidden.keys, hidden.mapper, hidden.borrowed = None, EventMapper(None), True
+        return hidden
 
     @property
     def envelopes(self) -> EnvelopeRecorder:
@@ -327,6 +336,8 @@ class Log(Application[UUID]):
 
     def close(self) -> None:
         """Close every connection; the threads that read have to be done."""
+        if self.borrowed:
+            return
         while self._opened:
             self._opened.pop().close()
         super().close()

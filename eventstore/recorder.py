@@ -17,7 +17,7 @@ from eventstore.errors import EnvelopeMissing
 from eventstore.schema import migrate
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from datetime import datetime
 
     from psycopg import Cursor
@@ -116,7 +116,10 @@ class EnvelopeRecorder(PostgresApplicationRecorder):
         curs.execute(*self.insertion(stored_events, positions, now["now"]), prepare=True)
 
     def select_envelopes(
-        self, cursor: Cursor[DictRow], where: Composable, parameters: Sequence[Any]
+        self,
+        cursor: Cursor[DictRow],
+        where: Composable,
+        parameters: Sequence[Any] | Mapping[str, Any],
     ) -> list[StoredEnvelope]:
         """Rows with their envelopes, for a composed SQL condition."""
         cursor.execute(

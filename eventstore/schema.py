@@ -119,6 +119,24 @@ MIGRATIONS: tuple[str, ...] = (
     ALTER TABLE subject_key ADD CONSTRAINT a_key_is_wrapped_under_a_root_key
         FOREIGN KEY (root) REFERENCES root_key (number) NOT VALID;
     """,
+    """
+    CREATE TABLE personal_read (
+        position bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+        read_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+        actor uuid NOT NULL,
+        request_id uuid NOT NULL,
+        door text NOT NULL,
+        subjects uuid[] NOT NULL,
+        fields text[] NOT NULL
+    );
+    CREATE INDEX personal_read_subjects_idx ON personal_read USING gin (subjects);
+    CREATE INDEX personal_read_actor_idx ON personal_read (actor, position);
+    CREATE FUNCTION refuse_to_rewrite() RETURNS trigger LANGUAGE plpgsql AS $$
+        BEGIN RAISE EXCEPTION 'personal_read only grows'; END $$;
+    CREATE TRIGGER personal_read_only_grows
+        BEFORE UPDATE OR DELETE OR TRUNCATE ON personal_read
+        FOR EACH STATEMENT EXECUTE FUNCTION refuse_to_rewrite();
+    """,
 )
 
 

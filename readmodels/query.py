@@ -38,7 +38,8 @@ class Query:
     that put the rows in one order, the last of them unique (`-column`: falling; NULL comes last);
     without it rows come as the SQL orders them. `of` is what there is none of, when no row is
     found, and `single` says that there is one at most. `personal` is the SQL for those who may
-    see personal columns. `columns` says what the columns mean.
+    see personal columns, `personal_columns` what these are called. `columns` says what the columns
+    mean.
     """
 
     name: str
@@ -50,6 +51,7 @@ class Query:
     of: str = ""
     single: bool = False
     columns: Mapping[str, str] = field(default_factory=dict)
+    personal_columns: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +121,8 @@ def records(plain: Table, personal: Table | None = None) -> tuple[Query, Query, 
     where = " AND ".join(f"(${known} IS NULL OR {known} = ${known})" for known in given) or "true"
 
     columns, rows = _columns(plain, personal), partial(_rows, name, personal)
-    one: dict[str, Any] = {"parameters": {"id": UUID}, "of": words, "columns": columns}
+    means: dict[str, Any] = {"columns": columns, "personal_columns": _sealed(plain, personal)}
+    one = means | {"parameters": {"id": UUID}, "of": words}
     return (
         Query(
             f"{name}_list",
@@ -127,7 +130,7 @@ def records(plain: Table, personal: Table | None = None) -> tuple[Query, Query, 
             *rows(name, where),
             parameters=given,
             order=("-position",),
-            columns=columns,
+            **means,
         ),
         Query(
             name,
@@ -162,12 +165,19 @@ def changes(plain: Table, personal: Table | None = None) -> Query:
         told,
         parameters={"after": int, "until": int},
         columns=columns,
+        personal_columns=_sealed(plain, personal) if told else (),
     )
 
 
 def _columns(*tables: Table | None) -> dict[str, str]:
     found = (column for table in tables if table for column in table.columns)
     return {column.name: column.description for column in found if not column.digest_of}
+
+
+def _sealed(plain: Table, personal: Table | None) -> tuple[str, ...]:
+    """The personal columns that rows of a table are told with."""
+    found = {c.name for c in personal.columns if not c.digest_of} if personal else set()
+    return tuple(sorted(found - set(plain.key)))
 
 
 def _rows(name: str, personal: Table | None, table: str, condition: str) -> tuple[str, str]:

@@ -177,6 +177,20 @@ def steps(log: Log, stream_id: UUID, within: Bounds = NO_BOUND) -> list[Step]:
     return list(replayed(read_stream(log, stream_id), log, within))
 
 
+def state_at(log: Log, stream_id: UUID, within: Bounds = NO_BOUND) -> dict[str, Any]:
+    """What is true of a record within bounds; empty when nothing had happened to it."""
+    said: dict[str, Any] = {}
+    state: State[Any] | None = None
+    effective_at: datetime | None = None
+    for recorded in read_stream(log, stream_id):
+        effective_at = max(effective_at or recorded.occurred_at, recorded.occurred_at)
+        if not within.show(effective_at, recorded.position):
+            break
+        state = (state or log.state_of(recorded.event)()).evolve(recorded.event)
+        said |= dict(recorded.event)
+    return record(said, state) if state else {}
+
+
 def replayed(
     events: Sequence[RecordedEvent], log: Log, within: Bounds = NO_BOUND
 ) -> Iterator[Step]:

@@ -13,6 +13,7 @@ from replay.people import People
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from datetime import datetime
     from uuid import UUID
 
     from eventstore.envelope import RecordedEvent
@@ -41,6 +42,21 @@ class Why:
     """What else was recorded at once, in answer to the same request."""
     causes: tuple[Happening, ...]
     """The event because of which `setter` came about, then the cause of that one, and so on."""
+    request: Request
+    """What the chain begins with."""
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """Where a chain of causes begins: somebody asked for something, and this came of it at once."""
+
+    correlation_id: UUID
+    """Of the request; what belongs to it bears the same."""
+    actor: UUID
+    actor_name: str | None
+    recorded_at: datetime
+    event_id: UUID
+    type: str
 
 
 class FieldUnknown(ReplayError):
@@ -61,6 +77,7 @@ def why(log: Log, stream_id: UUID, field: str, within: Bounds = NO_BOUND) -> Why
             f"this record has no field {field!r} within these bounds; it has {known}"
         )
     people = People(log)
+    causes = _causes(log, setters[-1].recorded)
     setter, before = setters[-1], setters[-2] if len(setters) > 1 else None
     return Why(
         stream_id=stream_id,
@@ -74,9 +91,19 @@ def why(log: Log, stream_id: UUID, field: str, within: Bounds = NO_BOUND) -> Why
         together=tuple(
             told(event, event.occurred_at, people) for event in _together(log, setter.recorded)
         ),
-        causes=tuple(
-            told(event, event.occurred_at, people) for event in _causes(log, setter.recorded)
-        ),
+        causes=tuple(told(event, event.occurred_at, people) for event in causes),
+        request=_request([setter.recorded, *causes][-1], people),
+    )
+
+
+def _request(first: RecordedEvent, people: People) -> Request:
+    return Request(
+        first.correlation_id,
+        first.actor,
+        people.name(first.actor),
+        first.recorded_at,
+        first.event_id,
+        first.event.type,
     )
 
 

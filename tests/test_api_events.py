@@ -209,12 +209,15 @@ def test_a_silent_line_shows_that_it_is_open_and_is_let_go(
 ):
     monkeypatch.setattr(api.events, "HEARTBEAT_SECONDS", 0.05)
 
+    async def nothing(_: object) -> bytes:
+        return b""
+
     async def listen() -> list[bytes]:
         head = node.workspace.log.last_position()
-        show = api.events._lines(node, (head, head), None, {}, follow=True, personal=True)
-        beats = [await anext(show) for _ in range(3)]
+        lines = api.events._lines(node, (head, head), None, {}, nothing, follow=True)
+        beats = [await anext(lines) for _ in range(3)]
         assert len(node.pulse._beats) == 1
-        await show.aclose()
+        await lines.aclose()
         return beats
 
     assert ann._runner.run(listen()) == [b"\n"] * 3

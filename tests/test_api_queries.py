@@ -17,6 +17,7 @@ from api.app import create_app
 from commands.campaign import PlanCampaign
 from commands.custom_fields import DeclareCustomField
 from commands.lead import CaptureLead, QualifyLead
+from replay.inquiries import INQUIRIES
 from tests.doors import Client, a_node
 
 if TYPE_CHECKING:
@@ -28,6 +29,7 @@ ANN, BOB = UUID(int=0xA), UUID(int=0xB)
 NO_TABLES = {
     *("/events", "/health", "/checkpoint", "/checkpoint/keys"),
     *("/proofs/inclusion/{event_id}", "/proofs/consistency"),
+    *(f"/audit/{inquiry.name}" for inquiry in INQUIRIES),
 }
 """What is answered without the tables has no moment."""
 
