@@ -148,7 +148,7 @@ class Batch:
         """Store what was decided; the ids of the events tell later whether it was."""
         self.reservations.must_be_sure()
         before_all = turn.last_position
-        positions = turn.append(self.events)
+        positions = turn.append(self.events, self._blank())
         turn.free(self.reservations.freed_at(positions))
         for number, before, intent, version in self._of:
             count = self.outcomes[number].events  # type: ignore[union-attr]
@@ -168,6 +168,10 @@ class Batch:
             },
         )
         return [new.event_id for new in self.events]
+
+    def _blank(self) -> set[UUID]:
+        """The streams that begin in this batch: as a rule there is no key for them yet."""
+        return set() if self.careful else {id_ for id_, head in self._heads.items() if not head}
 
     def publish(self) -> None:
         """Keep the states the commit made true."""

@@ -15,7 +15,7 @@ import os
 import threading
 from collections import OrderedDict
 from functools import lru_cache
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -45,6 +45,11 @@ LOAD_OR_MAKE = """
     SELECT subject, wrapped, root FROM subject_key WHERE subject = ANY(%b::uuid[])
 """
 """Returns those that were there before; the statement does not see what it makes itself."""
+
+MAKE = """
+    INSERT INTO subject_key (subject, wrapped, root)
+    SELECT subject, wrapped, %b FROM unnest(%b::uuid[], %b::bytea[]) AS new(subject, wrapped)
+"""
 
 
 class MasterKeyLost(Exception):
@@ -210,6 +215,14 @@ class Keyring:
             while len(self._known) > CACHED_KEYS_MAX:
                 self._known.popitem(last=False)
         return [subject for subject in drafts if subject not in found]
+
+    def make(self, subjects: Iterable[UUID]) -> tuple[list[UUID], Sequence[Any]]:
+        """Make keys for subjects that have none: whose, and the values for `MAKE`."""
+        drafts = {subject: os.urandom(KEY_BYTES) for subject in self._missing(subjects, make=True)}
+        wrapped = [self._wrapped(subject, key) for subject, key in drafts.items()]
+        with self._guard:
+            self._known.update(drafts)
+        return list(drafts), (self._newest, list(drafts), wrapped)
 
     def forget_cached(self, subjects: Sequence[UUID] | None = None) -> None:
         """Drop keys from memory: after a transaction that made them was rolled back."""

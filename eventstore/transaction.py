@@ -10,10 +10,12 @@ import psycopg
 from eventsourcing.persistence import ProgrammingError
 
 from eventstore.envelope import event_id
+from eventstore.keys import MAKE
 from eventstore.mapper import PERSONAL, subject_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Set as AbstractSet
     from datetime import datetime
     from types import TracebackType
     from uuid import UUID
@@ -66,6 +68,9 @@ KEEP = """
     SELECT scope, key, digest, reply::jsonb, %s
     FROM unnest(%b::bytea[], %b::text[], %b::bytea[], %b::text[]) AS new(scope, key, digest, reply)
 """
+
+
+NO_STREAMS: AbstractSet[UUID] = frozenset()
 
 
 class Sought(NamedTuple):
@@ -202,15 +207,22 @@ class Transaction:
             numbers = range(numbers.stop, 8 * numbers.stop)
         return found
 
-    def append(self, events: Sequence[NewEvent]) -> list[int]:
+    def append(
+        self, events: Sequence[NewEvent], blank: AbstractSet[UUID] = NO_STREAMS
+    ) -> list[int]:
         """Store events, and say now what their positions will be: they rise in the order given.
 
-        At the end the library's IntegrityError is raised when a version or an event id is taken.
+        At the end the library's IntegrityError is raised when a version or an event id is taken,
+        or when there is a key for one of the `blank` streams, said to be without events so far.
         """
         if self.log.keys is not None:
-            subjects = (
+            subjects = dict.fromkeys(
                 subject_of(new.event, new.stream_id) for new in events if PERSONAL[type(new.event)]
             )
+            made, values = self.log.keys.make(subjects.keys() & blank)
+            if made:
+                self._ending.append((MAKE, values))
+            self.keys_made += made
             self.keys_made += self.log.keys.load(self.cursor, subjects, make=True)
         self._forgetting += self.log.forgotten.destroying(events)
         return self.store(self.log.rows(events))
