@@ -75,7 +75,7 @@ class Seen:
 
 
 def at_the_edge(command: type[Command[Any]]) -> bool:
-    """Whatever its state, a record may be taken back or forgotten: test_retraction, test_subject."""
+    """A record may be taken back or forgotten in any state: test_retraction, test_subject."""
     return command.__name__.startswith("Retract") or command.__module__ == "commands.subject"
 
 
