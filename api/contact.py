@@ -22,12 +22,14 @@ from commands.subject import (
     ReleaseContactLegalHold,
 )
 from projections.contact import contact
+from readmodels.contact import contact_sendings
 from readmodels.query import members
 
 router = doors("contacts")
 
 answer(router, "/{id}/roles", members("contact_role", "id"))
 answer(router, "/{id}/consents", members("contact_consent", "id"))
+answer(router, "/{id}/sendings", contact_sendings)
 show(router, contact)
 
 accept(router, "/{id}/create", CreateContact)

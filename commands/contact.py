@@ -8,6 +8,7 @@ from uuid import UUID
 from commands.base import Command, World
 from commands.custom_fields import CustomValues, custom_changes, custom_values
 from domain.contact import (
+    ANY_PURPOSE,
     Channel,
     Contact,
     ContactAlreadyCreated,
@@ -34,7 +35,7 @@ from domain.contact import (
 )
 from domain.customer import Customer, CustomerUnknown
 from domain.lead import Lead, LeadUnknown
-from domain.values import Day, EmailAddress, Line, Phone, email_kind, title_level
+from domain.values import Day, EmailAddress, Line, Phone, Slug, email_kind, title_level
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -205,17 +206,24 @@ class UnlinkContact(Command[Contact]):
 
 
 class GrantConsent(Command[Contact]):
-    """Record that a person agrees to be addressed on a channel, and where that was said."""
+    """Record that a person agrees to be addressed on a channel, and how that can be proved."""
 
     channel: Channel
+    purpose: Slug = ANY_PURPOSE
     source: Line
+    proof: Line | None = None
 
-    example = {"channel": "email", "source": "Newsletter form, double opt-in"}
+    example = {
+        "channel": "email",
+        "purpose": "newsletter",
+        "source": "Newsletter form, double opt-in",
+        "proof": "Form 4711 of 3 March",
+    }
 
     def decide(self, contact: Contact, /) -> Iterator[ContactEvent]:
         known(contact)
         granted = ContactConsentGranted(**self.fields())
-        if contact.consents.get(self.channel) == granted:
+        if contact.consents.get((self.channel, self.purpose)) == granted:
             return
         must_be_active(contact)
         yield granted
@@ -225,14 +233,21 @@ class WithdrawConsent(Command[Contact]):
     """Record that a person no longer wants to be addressed on a channel; this is always heard."""
 
     channel: Channel
+    purpose: Slug = ANY_PURPOSE
     source: Line
+    proof: Line | None = None
 
-    example = {"channel": "email", "source": "Unsubscribe link"}
+    example = {
+        "channel": "email",
+        "purpose": "newsletter",
+        "source": "Unsubscribe link",
+        "proof": "Form 4711 of 3 March",
+    }
 
     def decide(self, contact: Contact, /) -> Iterator[ContactEvent]:
         known(contact)
         withdrawn = ContactConsentWithdrawn(**self.fields())
-        if contact.consents.get(self.channel) != withdrawn:
+        if contact.consents.get((self.channel, self.purpose)) != withdrawn:
             yield withdrawn
 
 
@@ -275,9 +290,11 @@ class RetractContact(Command[Contact]):
         known(contact)
         for customer_id in contact.customers():
             yield ContactUnlinked(customer_id=customer_id, until=None)
-        for channel, consent in contact.consents.items():
+        for (channel, purpose), consent in contact.consents.items():
             if isinstance(consent, ContactConsentGranted):
-                yield ContactConsentWithdrawn(channel=channel, source=self.reason)
+                yield ContactConsentWithdrawn(
+                    channel=channel, purpose=purpose, source=self.reason, proof=None
+                )
         yield ContactRetracted(reason=self.reason)
 
 

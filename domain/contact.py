@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Literal, assert_never
+from typing import TYPE_CHECKING, Any, Literal, assert_never
 from uuid import UUID
 
 from domain.base import HIDDEN, Event, Personal, Refusal, State
@@ -15,6 +15,7 @@ from domain.values import (
     EmailKind,
     Line,
     Phone,
+    Slug,
     TitleLevel,
 )
 
@@ -24,6 +25,14 @@ if TYPE_CHECKING:
 Role = Literal["decision_maker", "evaluator", "influencer", "user", "other"]
 Channel = Literal["email", "phone", "sms", "post", "social"]
 Status = Literal["unknown", "active", "archived"]
+
+
+ANY_PURPOSE = "any"
+"""Consent for any purpose; until 26 November 2026 there was no other."""
+
+
+def _for_any_purpose(fields: dict[str, Any]) -> dict[str, Any]:
+    return fields | {"purpose": ANY_PURPOSE, "proof": None}
 
 
 class ContactCreated(Event, type="contact.created.v1", subject="person_id"):
@@ -87,18 +96,30 @@ class ContactUnlinked(Event, type="contact.unlinked.v1"):
     until: Day | None
 
 
-class ContactConsentGranted(Event, type="contact.consent_granted.v1"):
-    """The person agreed to be addressed on a channel."""
+class ContactConsentGranted(
+    Event,
+    type="contact.consent_granted.v2",
+    lifts={"contact.consent_granted.v1": _for_any_purpose},
+):
+    """The person agreed to be addressed on a channel for a purpose."""
 
     channel: Channel
+    purpose: Slug
     source: Line
+    proof: Line | None
 
 
-class ContactConsentWithdrawn(Event, type="contact.consent_withdrawn.v1"):
-    """The person no longer wants to be addressed on a channel."""
+class ContactConsentWithdrawn(
+    Event,
+    type="contact.consent_withdrawn.v2",
+    lifts={"contact.consent_withdrawn.v1": _for_any_purpose},
+):
+    """The person no longer wants to be addressed on a channel for a purpose."""
 
     channel: Channel
+    purpose: Slug
     source: Line
+    proof: Line | None
 
 
 class ContactArchived(Event, type="contact.archived.v1"):
@@ -172,9 +193,10 @@ class Contact(State[ContactEvent]):
     phone: str | None = None
     title: str | None = None
     links: dict[UUID, ContactLinked | ContactUnlinked] = field(default_factory=dict)
-    consents: dict[Channel, ContactConsentGranted | ContactConsentWithdrawn] = field(
+    consents: dict[tuple[Channel, str], ContactConsentGranted | ContactConsentWithdrawn] = field(
         default_factory=dict
     )
+    """What was said last of each channel and purpose."""
     custom: dict[str, CustomValue] = field(default_factory=dict)
     custom_personal: dict[str, CustomValue] = field(default_factory=dict)
     created: ContactCreated | None = None
@@ -206,7 +228,9 @@ class Contact(State[ContactEvent]):
             case ContactLinked() | ContactUnlinked():
                 return replace(self, links=self.links | {event.customer_id: event})
             case ContactConsentGranted() | ContactConsentWithdrawn():
-                return replace(self, consents=self.consents | {event.channel: event})
+                return replace(
+                    self, consents=self.consents | {(event.channel, event.purpose): event}
+                )
             case ContactArchived():
                 return replace(self, status="archived", archived=event)
             case ContactCustomFieldsSet():

@@ -93,15 +93,17 @@ contact_role = Dimension(
 contact_consent = Dimension(
     "contact_consent",
     of=Contact,
-    key=("channel",),
+    key=("channel", "purpose"),
     on={
-        ContactConsentGranted: assign(status="granted", source=field),
-        ContactConsentWithdrawn: assign(status="withdrawn", source=field),
+        ContactConsentGranted: assign(status="granted", source=field, proof=field),
+        ContactConsentWithdrawn: assign(status="withdrawn", source=field, proof=field),
     },
-    description="Through which channels a contact may be reached.",
+    description="Through which channels a contact may be reached, and for what.",
     columns={
         "channel": "email, phone, sms, post or social.",
+        "purpose": "What for, such as newsletter; any: for whatever it is.",
         "status": "granted or withdrawn.",
         "source": "How we know.",
+        "proof": "Where the proof is, such as the number of a form or the hash of a file.",
     },
 )

@@ -17,6 +17,7 @@ from domain import EVENTS
 from readmodels import (
     activity,
     campaign,
+    contact,
     customer,
     deal,
     lead,
@@ -43,7 +44,19 @@ Kind = Literal["dimension", "fact", "plain", "view", "macro", "report", "functio
 Fed = Mapping[str, AbstractSet[str]]
 """The events that feed each column, as `deal.amount`."""
 
-MODULES = (lead, customer, deal, pipeline, activity, ticket, campaign, user, score, learner)
+MODULES = (
+    lead,
+    customer,
+    contact,
+    deal,
+    pipeline,
+    activity,
+    ticket,
+    campaign,
+    user,
+    score,
+    learner,
+)
 
 PARAMETERS = {
     "as_of": "Only what had happened by then: a time; a bare date is the end of that day.",
@@ -51,6 +64,7 @@ PARAMETERS = {
     "since": "The earlier moment; NULL: before anything happened.",
     "known_since": "What the log knew at the earlier moment; NULL: the same as known_at.",
     "customer": "Id of the customer.",
+    "contact": "Id of the contact.",
     "until": "The later time.",
     "part": "The part.",
     "whole": "The whole.",

@@ -113,7 +113,7 @@ CREATE OR REPLACE MACRO customer_contacts(
   customer, as_of := NULL, known_at := NULL
 ) AS TABLE
   WITH consent AS (
-    SELECT id, list(channel ORDER BY channel) AS channels
+    SELECT id, list(DISTINCT channel ORDER BY channel) AS channels
     FROM contact_consent_at(as_of, known_at)
     WHERE status = 'granted'
     GROUP BY id

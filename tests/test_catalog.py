@@ -80,7 +80,7 @@ def test_every_event_feeds_something(event: str):
 
 def asked(entry: Entry) -> str:
     """What selects from it."""
-    given = ", ".join("NULL" for name in entry.parameters if name == "customer")
+    given = ", ".join("NULL" for name in entry.parameters if name in ("customer", "contact"))
     return f"{entry.name}({given})" if entry.parameters else entry.name
 
 

@@ -67,9 +67,13 @@ UNLINKED = ContactUnlinked(customer_id=CUSTOMER, until=date(2026, 5, 31))
 ARCHIVED = ContactArchived(reason="Left the company")
 ARCHIVE = ArchiveContact(reason="Left the company")
 GRANT = GrantConsent(channel="email", source="Newsletter form")
-GRANTED = ContactConsentGranted(channel="email", source="Newsletter form")
+GRANTED = ContactConsentGranted(
+    channel="email", purpose="any", source="Newsletter form", proof=None
+)
 WITHDRAW = WithdrawConsent(channel="email", source="Unsubscribe link")
-WITHDRAWN = ContactConsentWithdrawn(channel="email", source="Unsubscribe link")
+WITHDRAWN = ContactConsentWithdrawn(
+    channel="email", purpose="any", source="Unsubscribe link", proof=None
+)
 
 
 def test_a_contact_is_created_once():

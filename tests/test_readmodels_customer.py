@@ -238,7 +238,9 @@ def test_contacts_deals_tickets_and_scores_are_the_customers_own(at: At):
         for (at_customer, contact_id), link in all_roles.items():
             if at_customer == customer_id:
                 consents = past.of(Contact)[contact_id].consents.items()
-                granted = [ch for ch, said in consents if isinstance(said, ContactConsentGranted)]
+                granted = {
+                    c for (c, _), said in consents if isinstance(said, ContactConsentGranted)
+                }
                 status = "current" if isinstance(link, ContactLinked) else "ended"
                 people[contact_id] = {"role_status": status, "consents": sorted(granted)}
         check(reports().ask("customer_contacts", given, at=at), "contact_id", people)
