@@ -220,10 +220,12 @@ def _contact(now: Contact, to: Contact, _: Sequence[Event]) -> Iterator[Event]:
     for customer_id, link in now.links.items():
         if to.links.get(customer_id) != link:
             yield to.links.get(customer_id) or ContactUnlinked(customer_id=customer_id, until=None)
-    for channel, consent in now.consents.items():
-        if to.consents.get(channel) != consent:
-            withdrawn = ContactConsentWithdrawn(channel=channel, source=REASON)
-            yield to.consents.get(channel) or withdrawn
+    for said, consent in now.consents.items():
+        if to.consents.get(said) != consent:
+            channel, purpose = said
+            yield to.consents.get(said) or ContactConsentWithdrawn(
+                channel=channel, purpose=purpose, source=REASON, proof=None
+            )
     if _custom(now) != _custom(to):
         yield ContactCustomFieldsSet(**person, **_custom(to))
 
