@@ -105,7 +105,7 @@ class Command(BaseModel, Generic[S]):
 
     def fields(self) -> dict[str, Any]:
         """The fields as they are, ready for an event of the same shape."""
-        return {name: getattr(self, name) for name in type(self).model_fields}
+        return {name: getattr(self, name) for name in self.__pydantic_fields__}
 
 
 def handle(

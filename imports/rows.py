@@ -14,6 +14,7 @@ from pydantic import ValidationError
 
 from domain.values import NIL
 from eventstore.envelope import derived
+from imports import apart
 from imports.files import Line, Table
 from imports.source import columns_of, kind_of, settled
 from imports.spill import key_of
@@ -41,6 +42,8 @@ class Asked(NamedTuple):
     at: datetime | None
     fields: dict[str, Any]
     custom: dict[str, Any] | None
+    checked: Command[Any] | str | None = None
+    """The command, or the reasons why it is none, if that was found out before."""
 
     @property
     def values(self) -> dict[str, Any]:
@@ -49,6 +52,10 @@ class Asked(NamedTuple):
 
     def command(self) -> Command[Any]:
         """The command; raises `Unreadable` with every reason why it is none."""
+        if self.checked is not None:
+            if isinstance(self.checked, str):
+                raise Unreadable(self.checked)
+            return self.checked
         try:
             return self.ask.of(**self.values)
         except ValidationError as error:
@@ -64,6 +71,17 @@ class Row(NamedTuple):
     version: UUID
     asked: tuple[Asked, ...]
     reasons: tuple[str, ...] = ()
+
+    def checked(self) -> Row:
+        """The same, its commands made."""
+        return self if self.reasons else self._replace(asked=tuple(map(_checked, self.asked)))
+
+
+def _checked(one: Asked) -> Asked:
+    try:
+        return one._replace(checked=one.command())
+    except Unreadable as error:
+        return one._replace(checked=str(error))
 
 
 def version_of(row_id: UUID, digest: str) -> UUID:
@@ -86,7 +104,8 @@ class Rows:
     def __init__(
         self, recipe: Recipe, step: Step, reading: Reading, path: Path | None, spill: Spill
     ) -> None:
-        self.step, self.reading, self.spill = step, reading, spill
+        self.recipe, self.step, self.reading = recipe, step, reading
+        self.path, self.spill = path, spill
         self.asks = [AskOfRow(recipe, ask, n, reading) for n, ask in enumerate(step.ask)]
         takes_all = any(ask.takes_all_custom for ask in step.ask)
         declared = recipe.custom.get(step.ask[0].aggregate, {}) if takes_all else {}
@@ -106,7 +125,15 @@ class Rows:
         """Every row that the step is about; `tell` hears how many characters were read.
 
         Lines that cannot be told apart into cells are told by the `first` step on a file only.
+        A long file is read by another process, which checks the commands as well.
         """
+        if self.path is None or self.size < apart.BYTES_MIN:
+            return self.read_here(tell, first=first)
+        number = self.recipe.step.index(self.step)
+        return apart.rows(apart.Work(self.recipe, number, self.reading, self.path, first), tell)
+
+    def read_here(self, tell: Callable[[int], None], *, first: bool) -> Iterator[Row]:
+        """`read`, in this process."""
         if self.table is None:
             yield self._row(Line(1, {}, {}), self.step.key)
             return

@@ -154,6 +154,9 @@ class Reading:
     def __post_init__(self) -> None:
         object.__setattr__(self, "id_of", lru_cache(IDS_REMEMBERED_MAX)(self.id_of))
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Reading, (self.format, self.lookups, self.namespace)  # what it remembers stays here
+
     def id_of(self, kind: str, key: str) -> UUID:
         """The id of the record of a kind that has a business key."""
         return derived(self.namespace, f"{kind}\x1f{key}")

@@ -1,0 +1,92 @@
+"""A long file is read by a process of its own: the outcome is the same, and nothing is lost."""
+
+from __future__ import annotations
+
+import csv
+from typing import TYPE_CHECKING
+
+import psutil
+import pytest
+
+from eventstore.workspace import Workspace
+from imports import apart
+from imports.apart import ReadingLost
+from tests.imports_shop import CUSTOMERS, DEALS, run, shop, story
+from tests.test_imports_crash import many_deals
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+ROWS = 1_200
+
+
+@pytest.fixture
+def _apart(monkeypatch) -> Iterator[None]:
+    """Every file is a long one."""
+    monkeypatch.setattr(apart, "BYTES_MIN", 0)
+    yield
+    assert readers() == []
+
+
+def readers() -> list[psutil.Process]:
+    """The processes that read for this one."""
+    children = psutil.Process().children()
+    return [child for child in children if "imports.apart_child" in child.cmdline()]
+
+
+def test_the_log_and_the_errors_are_the_same_whoever_reads(workspace, tmp_path, monkeypatch):
+    broken = "D9,too,few"
+    repeated = many_deals()[1].replace("40", "41")
+    folder = shop(tmp_path / "shop", [*many_deals()[:ROWS], broken, repeated])
+    here, told_here = run(workspace, folder)
+    monkeypatch.setattr(apart, "BYTES_MIN", 0)
+    with Workspace.open(tmp_path, workspace.database_url, "apart") as other:
+        there, told_there = run(other, folder)
+        assert story(workspace) == story(other)
+    assert here.total == there.total
+    assert told_here == told_there
+    assert len(told_here) > ROWS // 5
+
+
+@pytest.mark.usefixtures("_apart")
+def test_a_file_that_is_read_apart_changes_what_changed_in_it(workspace, tmp_path):
+    run(workspace, shop(tmp_path / "shop"))
+    again, errors = run(workspace, shop(tmp_path / "shop"))
+    assert (again.total.unchanged, again.total.events, errors) == (again.total.rows, 0, [])
+    revised = [deal.replace("4500", "4600") for deal in DEALS]
+    changed, errors = run(workspace, shop(tmp_path / "shop", revised, CUSTOMERS))
+    assert (changed.total.changed, errors) == (1, [])
+
+
+@pytest.mark.usefixtures("_apart")
+def test_when_the_process_that_reads_is_killed_the_import_says_so_and_can_be_repeated(
+    workspace, tmp_path, monkeypatch
+):
+    folder = shop(tmp_path / "shop", many_deals()[:ROWS])
+    hear = apart._hear
+
+    def hear_and_kill(said):
+        heard = hear(said)
+        if heard and len(heard[1]) == 500:  # the first of the deals
+            for reader in readers():
+                reader.kill()
+        return heard
+
+    monkeypatch.setattr(apart, "_hear", hear_and_kill)
+    with pytest.raises(ReadingLost, match="Import again"):
+        run(workspace, folder)
+    monkeypatch.setattr(apart, "_hear", hear)
+    summary, _ = run(workspace, folder)
+    assert summary.total.failed == ROWS // 5
+    with Workspace.open(tmp_path, workspace.database_url, "uninterrupted") as other:
+        run(other, folder)
+        assert story(workspace) == story(other)
+
+
+@pytest.mark.usefixtures("_apart")
+def test_what_the_other_process_cannot_read_is_told_here(workspace, tmp_path):
+    folder = shop(tmp_path / "shop")
+    with (folder / "deals.csv").open("a", encoding="utf-8") as file:
+        file.write("D5," + "x" * (csv.field_size_limit() + 1) + "\n")
+    with pytest.raises(csv.Error, match="field larger"):
+        run(workspace, folder)
