@@ -30,6 +30,7 @@ NO_TABLES = {
     *("/events", "/health", "/checkpoint", "/checkpoint/keys"),
     *("/proofs/inclusion/{event_id}", "/proofs/consistency"),
     *(f"/audit/{inquiry.name}" for inquiry in INQUIRIES),
+    *(f"/{home}s/{{id}}/access-report" for home in "lead customer contact ticket user".split()),
 }
 """What is answered without the tables has no moment."""
 
