@@ -17,7 +17,7 @@ from replay.scan import Scan, Wanted
 from replay.scan import scan as look
 from replay.scrub import scrub as scrubbed
 
-app = typer.Typer(help="Show what is known of a person; prove that nothing is left.")
+app = typer.Typer(help="Show what is known of a person; prove nothing is left.")
 
 NOT_BESIDE = "a server runs in this directory and has its files open: stop it first"
 

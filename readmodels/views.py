@@ -3,7 +3,8 @@
 For every dimension `x`: the view `x` of what is, `x_history` of every version, and the macros
 `x_at(as_of, known_at)` of what was and `x_between(since, as_of, known_at)` of what changed. For
 every fact table `f`: `f` and `f_at(as_of, known_at)`. A record that was retracted, as far as was
-known, is in none of them but `x_history` and `x_between`, nor are its facts from before.
+known, is in none of them but `x_history` and `x_between`, nor are its facts from before, but for
+its events.
 On a connection with the variables `as_of` or `known_at` all of them mean that moment. DuckDB folds
 the conditions before it plans: without a moment the closed versions are not even read.
 """
@@ -59,6 +60,9 @@ CHANGED = "What changed between two times, a row for each record and column that
 
 RETRACTION = "retraction"
 """The table of records that were taken back."""
+
+WHOLE = {RETRACTION, "event"}
+"""These tell what was, whatever was taken back since: the log among them."""
 
 RETRACTED = "retracted"
 """Their status; and what the events are called that make it so."""
@@ -158,7 +162,7 @@ class View:
     def _happened(self, rows: str, as_of: str, known_at: str) -> str:
         """Facts that had happened, and were known; but for those of what was retracted since."""
         happened = _happened(rows, as_of, known_at)
-        if not self.retracted or self.table.name == RETRACTION:
+        if not self.retracted or self.table.name in WHOLE:
             return happened
         retracted = (
             f"SELECT id, position, effective_at, occurred_at "

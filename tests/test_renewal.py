@@ -21,12 +21,19 @@ from api.node import Node
 from commands.base import handle
 from commands.lead import CaptureLead
 from commands.user import RegisterUser
-from domain.user import User, UserDeactivated, UserReactivated, UserRegistered, UserTeamChanged
+from domain.user import (
+    User,
+    UserDeactivated,
+    UserReactivated,
+    UserRegistered,
+    UserRetracted,
+    UserTeamChanged,
+)
 from eventstore.envelope import uuid7
 from eventstore.workspace import Workspace
 from eventstore.writer import Context, Writer
 from projections import DIMENSIONS, FACTS
-from projections.base import Dimension, FactTable, assign, envelope, field, row, state
+from projections.base import Dimension, FactTable, assign, blank, envelope, field, row, state
 from projections.tables import Tables
 from replay.rebuild import OtherDeclarations, build, open_renewed, renew, rolled_back, turn
 from replay.tables import NothingBefore, catch_up, current, open_tables, previous, turn_to
@@ -59,6 +66,7 @@ user = Dimension(
         UserTeamChanged: assign(team=field, manager_id=field),
         UserDeactivated: assign(status="inactive"),
         UserReactivated: assign(status="active"),
+        UserRetracted: blank(status="retracted"),
     },
     description="Users, and since when.",
     columns={
