@@ -14,6 +14,7 @@ from cli.session import session
 from projections.tables import Tables
 from replay.lake import Lake
 from replay.publication import follow
+from replay.reporting import Reporting
 
 if TYPE_CHECKING:
     from cli.session import Session
@@ -54,6 +55,30 @@ def lake(
         url, schema = catalog or workspace.database_url, f"lake_of_{workspace.name}"
         with closing(Lake(url, schema, storage.resolve())) as target:
             _publish(opened, target, f"schema {schema}", once=once)
+
+
+@app.command(
+    epilog=examples(
+        "backstory publish postgresql --once",
+        "backstory publish postgresql --to postgresql://crm@warehouse/bi --schema crm",
+    )
+)
+def postgresql(
+    *,
+    to: Annotated[
+        str | None, typer.Option(metavar="URL", help="A database; else that of the log.")
+    ] = None,
+    schema: Annotated[str, typer.Option(help="Where the views are made.")] = "reporting",
+    once: Once = False,
+    data: Data = DEFAULT_DATA,
+    database_url: DatabaseUrl = None,
+) -> None:
+    """Publish in a schema of PostgreSQL, for Superset, Metabase, Power BI; until Ctrl-C."""
+    with (
+        session(data, database_url, "publish", show.say) as opened,
+        closing(Reporting(to or opened.workspace.database_url, schema)) as target,
+    ):
+        _publish(opened, target, f"schema {schema}", once=once)
 
 
 def _publish(opened: Session, target: Target, where: str, *, once: bool) -> None:
