@@ -12,7 +12,8 @@ import psycopg
 from psycopg.sql import SQL, Composed, Identifier, Literal
 
 from readmodels.schema import END, Table, quoted
-from readmodels.views import RETRACTED, RETRACTION
+from readmodels.views import RETRACTED, WHOLE
+from replay.base import ReplayError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -28,6 +29,10 @@ TYPES = {
     "UBIGINT": "numeric(20)",
 }
 """Types that PostgreSQL calls otherwise."""
+
+
+class SchemaTaken(ReplayError):
+    """The schema holds something else; the message names it."""
 
 
 class Reporting:
@@ -73,7 +78,20 @@ class Reporting:
     def _named(self, part: str) -> Identifier:
         return Identifier(self._stored, part)
 
+    def _must_be_ours(self) -> None:
+        """Nothing is dropped that was not made here."""
+        rows = self._do(
+            "SELECT nspname FROM pg_namespace WHERE nspname IN ({}, {}) "
+            "AND to_regclass({}) IS NULL ORDER BY nspname",
+            *map(Literal, (self.schema, self._stored, f'"{self._stored}".published')),
+        )
+        for (taken,) in rows:
+            raise SchemaTaken(
+                f"the schema {taken} is there and was not published by this: name another one"
+            )
+
     def _make(self, edition: Edition) -> None:
+        self._must_be_ours()
         for schema in (self.schema, self._stored):
             self._do("DROP SCHEMA IF EXISTS {} CASCADE", Identifier(schema))
             self._do("CREATE SCHEMA {}", Identifier(schema))
@@ -115,11 +133,11 @@ class Reporting:
             yield f"{table.name}_history", versions + every, END
             return
         rows = SQL("SELECT {} FROM {} AS stored").format(columns, self._named(table.name))
-        if table.kind == "fact" and table.name != RETRACTION:
+        if table.kind == "fact" and table.name not in WHOLE:
             rows += SQL(
                 " WHERE NOT EXISTS (SELECT 1 FROM {} AS retracted WHERE retracted.id = stored.id "
                 "AND retracted.position > stored.position)"
-            ).format(self._named(RETRACTION))
+            ).format(self._named("retraction"))
         yield table.name, rows, ()
 
     def _show(self, name: str, table: Table, rows: Composed, ends: tuple[Column, ...]) -> None:

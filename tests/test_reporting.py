@@ -17,7 +17,7 @@ from eventstore.writer import Writer
 from projections.catch_up import catch_up
 from projections.tables import Tables
 from replay.publication import publish
-from replay.reporting import Reporting
+from replay.reporting import Reporting, SchemaTaken
 from tests.databases import empty_database
 
 if TYPE_CHECKING:
@@ -143,3 +143,14 @@ def test_the_command_line_publishes_in_postgresql(
     assert f"position {workspace.log.last_position():,}" in capsys.readouterr().err
     with psycopg.connect(url) as connection:
         assert connection.execute("SELECT count(*) > 0 FROM reporting.event").fetchone() == (True,)
+
+
+def test_a_schema_of_somebody_else_is_left_alone(tables: tuple[Tables, str], postgres_url: str):
+    ours, _ = tables
+    with empty_database(postgres_url) as url, psycopg.connect(url, autocommit=True) as theirs:
+        theirs.execute("CREATE SCHEMA books")
+        theirs.execute("CREATE TABLE books.entry (amount int)")
+        said = pytest.raises(SchemaTaken, match="the schema books is there")
+        with closing(Reporting(url, "books")) as target, said:
+            publish(ours, target)
+        assert theirs.execute("SELECT count(*) FROM books.entry").fetchone() == (0,)
