@@ -220,7 +220,7 @@ def test_a_forgotten_person_has_no_values_and_the_digests_stay(tmp_path: Path, e
         ),
         "DELETE FROM stored.ticket_past WHERE rowid = 0",
         "INSERT INTO stored.score_change FROM stored.score_change LIMIT 1",
-        "UPDATE stored.lead_current SET owner = NULL WHERE owner IS NOT NULL",
+        "UPDATE stored.lead_current SET status = NULL WHERE status IS NOT NULL",
         "UPDATE stored.score_change SET value = value - 1.2e-16 WHERE value > 0.5",
     ],
 )
