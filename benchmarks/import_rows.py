@@ -140,7 +140,8 @@ def main() -> None:
     figures = {
         "rows_per_second": summary.rows_per_second,
         "cpu_us_per_row": sum(u.ru_utime + u.ru_stime for u in used) * 1e6 / total.rows,
-        "peak_mb": sum(u.ru_maxrss for u in used) / 1024,
+        # A child's `ru_maxrss` counts what its parent had when it was started.
+        "peak_mb": max(memory.megabytes),
         "grown": memory.megabytes[-1] / memory.megabytes[len(memory.megabytes) // 4],
         "imported": total.imported,
         "unchanged": total.unchanged,
