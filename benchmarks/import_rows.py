@@ -108,13 +108,15 @@ class Memory(Progress):
 
     def __init__(self) -> None:
         self.megabytes: list[float] = []
+        self.of_others_most = 0.0
 
     def done(self, rows: int) -> None:
         """Look."""
         del rows
         process = psutil.Process()
-        family = (process, *process.children())
-        self.megabytes.append(sum(one.memory_info().rss for one in family) / 2**20)
+        others = sum(child.memory_info().rss for child in process.children()) / 2**20
+        self.megabytes.append(process.memory_info().rss / 2**20 + others)
+        self.of_others_most = max(self.of_others_most, others)
 
 
 def main() -> None:
@@ -141,7 +143,7 @@ def main() -> None:
         "rows_per_second": summary.rows_per_second,
         "cpu_us_per_row": sum(u.ru_utime + u.ru_stime for u in used) * 1e6 / total.rows,
         # A child's `ru_maxrss` counts what its parent had when it was started.
-        "peak_mb": max(memory.megabytes),
+        "peak_mb": used[0].ru_maxrss / 1024 + memory.of_others_most,
         "grown": memory.megabytes[-1] / memory.megabytes[len(memory.megabytes) // 4],
         "imported": total.imported,
         "unchanged": total.unchanged,
