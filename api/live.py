@@ -124,6 +124,7 @@ async def _tell(socket: WebSocket, wanted: Wanted, token: str) -> None:
     head = await to_thread.run_sync(node.workspace.log.last_position)
     begin = head if wanted.after is None else wanted.after
     try:
+        await _send(socket, {"position": begin})  # so a client knows what it will be told
         async with aclosing(pages(node, (begin, head), None, wanted.chosen, follow=True)) as found:
             await _tell_pages(socket, wanted, token, found)
     except PositionNotReached as error:

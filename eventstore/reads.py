@@ -87,7 +87,9 @@ class ReadLog:
             while not self._waiting.empty() and len(batch) < BATCH_READS:
                 batch.append(self._waiting.get())
             going = None not in batch
-            self._write([one for one in batch if one is not None])
+            # Who left meanwhile is shown nothing; the others can no longer take back their read.
+            told = [one for one in batch if one and one[1].set_running_or_notify_cancel()]
+            self._write(told)
 
     def _write(self, batch: Sequence[tuple[Read, Future[None]]]) -> None:
         if not batch:

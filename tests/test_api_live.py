@@ -121,6 +121,16 @@ def test_who_comes_again_goes_on_where_he_was(ann: Client, address: str, key: st
         assert events(client, 3) == whole[2:]
 
 
+def test_it_is_told_first_from_where_events_are_told(
+    ann: Client, address: str, key: str, start: int
+):
+    with told(address, key) as now, told(address, key, "after=0") as always:
+        assert (hear(now), hear(always)) == ({"position": start}, {"position": 0})
+        lead = captured(ann)
+        (message,) = events(now, 1)
+    assert message["event"]["stream_id"] == lead
+
+
 def test_pages_do_not_show(
     ann: Client, address: str, key: str, start: int, monkeypatch: pytest.MonkeyPatch
 ):
@@ -211,6 +221,7 @@ def test_a_key_that_is_revoked_opens_nothing_any_more(
     doomed = node.api_keys.create(ANN, "doomed")
     (id,) = [key.id for key in node.api_keys.list() if key.label == "doomed"]
     with told(address, doomed) as client:
+        hear(client)
         captured(ann)
         assert len(events(client, 1)) == 1
         node.api_keys.revoke(id)
@@ -275,5 +286,7 @@ def test_the_example_of_the_page_hears_what_happens(ann: Client, address: str, k
     command = [sys.executable, "-u", "-c", example]
     with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as client:
         assert client.stdout is not None
-        assert client.stdout.readline() == "lead.captured.v1 open\n"
-        client.terminate()
+        try:
+            assert client.stdout.readline() == "lead.captured.v1 open\n"
+        finally:
+            client.terminate()

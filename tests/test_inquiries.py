@@ -295,6 +295,17 @@ def test_reads_are_kept_for_good(node: Node, ann: Client, story: dict[str, str])
             cursor.execute(rewriting.encode())
 
 
+def test_who_leaves_while_a_read_is_recorded_holds_up_nobody(workspace: Workspace):
+    log, actor = ReadLog(workspace.log), UUID(int=0x1EF7)
+    try:
+        for _ in range(20):
+            log.note(Read(actor, uuid4(), "GET /leads", (), ("name",))).cancel()
+        log.note(Read(actor, uuid4(), "GET /leads", (), ("name",))).result(timeout=10)
+    finally:
+        log.close()
+    assert 1 <= len(reads(workspace.log, actor=actor, limit=100)) <= 21
+
+
 def test_many_reads_at_once_are_all_recorded(workspace: Workspace):
     log, threads = ReadLog(workspace.log), 8
     whose = [uuid4() for _ in range(threads)]
