@@ -17,12 +17,14 @@ import orjson
 import structlog
 from fastapi import APIRouter, Body, Depends, Header, Query, Request, Response
 from pydantic import BaseModel
+from pydantic_core import to_jsonable_python
 
 from api.auth import Caller, Identity
 from api.body import Door, only_known_parameters
 from api.handover import answered
 from api.problems import problems
 from commands.base import Command, handle
+from domain.undo import Conflicts
 from domain.values import Moment
 from eventstore.envelope import uuid7
 from eventstore.errors import OccurredInTheFuture
@@ -30,6 +32,7 @@ from eventstore.writer import Context, IdempotencyKey
 
 if TYPE_CHECKING:
     from api.node import Node
+    from eventstore.intent import Receipt
     from eventstore.keys import Keyring
 
 C = TypeVar("C", bound=Command[Any])
@@ -51,6 +54,8 @@ class Reply(BaseModel):
     """How many events the record has now; the ETag."""
     position: int
     """Where in the log: ask a query for `min_position` to read your own write."""
+    conflicts: Conflicts | None = None
+    """Of an undo: later changes that it left as they are. Otherwise it is not there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,8 +236,15 @@ async def done(
     started = bool(entrance.home and command.creates and receipt.events)
     if started:
         headers["Location"] = f"{entrance.home}/{receipt.id}"
+    return orjson.dumps(told(receipt)), 201 if started else 200, headers
+
+
+def told(receipt: Receipt) -> dict[str, Any]:
+    """What a command did, as it is told (`Reply`)."""
     reply = {"id": receipt.id, "version": receipt.version, "position": receipt.position}
-    return orjson.dumps(reply), 201 if started else 200, headers
+    if receipt.conflicts is None:
+        return reply
+    return reply | {"conflicts": to_jsonable_python(receipt.conflicts)}
 
 
 async def asked(

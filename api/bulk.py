@@ -18,6 +18,7 @@ from fastapi.responses import StreamingResponse
 from starlette.requests import ClientDisconnect
 
 from api.auth import Caller
+from api.base import told
 from api.body import BODY_BYTES_MAX
 from api.delivery import KEY, Delivery, Item, Taken
 from api.handover import answered
@@ -116,7 +117,7 @@ class Exchange(StreamingResponse):
         line: dict[str, Any] = {"line": taken.number}
         if isinstance(answer, Receipt):
             self.events += answer.events
-            line |= {"id": answer.id, "version": answer.version, "position": answer.position}
+            line |= told(answer)
         else:
             self.problems += 1
             line["problem"] = problem(answer, taken.key)

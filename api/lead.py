@@ -18,6 +18,7 @@ from commands.subject import (
     PlaceLeadLegalHold,
     ReleaseLeadLegalHold,
 )
+from commands.unconversion import UnconvertLead
 from projections.lead import lead
 from readmodels.lead import (
     lead_board,
@@ -45,6 +46,7 @@ accept(router, "/{id}/qualify", QualifyLead)
 accept(router, "/{id}/disqualify", DisqualifyLead)
 accept(router, "/{id}/recycle", RecycleLead)
 accept(router, "/{id}/convert", ConvertLead)
+accept(router, "/{id}/unconvert", UnconvertLead)
 accept(router, "/{id}/set-custom-fields", SetLeadCustomFields)
 accept(router, "/{id}/forget", ForgetLead)
 accept(router, "/{id}/place-legal-hold", PlaceLeadLegalHold)

@@ -112,6 +112,7 @@ from commands.ticket import (
     SetTicketCustomFields,
     SolveTicket,
 )
+from commands.unconversion import UnconvertLead
 from commands.user import ChangeUserTeam, DeactivateUser, ReactivateUser, RegisterUser, RetractUser
 
 COMMANDS: tuple[type[Command[Any]], ...] = (
@@ -122,6 +123,7 @@ COMMANDS: tuple[type[Command[Any]], ...] = (
     DisqualifyLead,
     RecycleLead,
     ConvertLead,
+    UnconvertLead,
     SetLeadCustomFields,
     RetractLead,
     ForgetLead,

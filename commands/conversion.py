@@ -1,4 +1,7 @@
-"""How a lead becomes a customer with a contact and, if wished, a deal: one decision for all."""
+"""How a lead becomes a customer with a contact and, if wished, a deal, and how that is undone.
+
+Each is one decision for all of them.
+"""
 
 from __future__ import annotations
 
@@ -72,18 +75,28 @@ class ConvertLead(Command[Lead]):
         contact_id, contact = contact_of(world, lead)
         customer_id, customer = self.customer(world, lead, contact)
         name = customer.name or lead.company or f"Private customer {customer_id.hex[:12]}"
+        made: list[UUID] = []
         if customer.status == "unknown":
+            made.append(customer_id)
             yield On(customer_id, new_customer(name, lead, lead.captured, self.currency))
         if contact.status == "unknown":
+            made.append(contact_id)
             yield On(contact_id, new_contact(world.id, lead, lead.captured))
-        if customer_id not in contact.customers():
-            link = ContactLinked(customer_id=customer_id, role=self.role, since=None)
-            yield On(contact_id, link)
+        role = None if customer_id in contact.customers() else self.role
+        if role:
+            yield On(contact_id, ContactLinked(customer_id=customer_id, role=role, since=None))
         deal_id = self.deal(world, customer_id)
         if self.create_deal:
             deal_id = world.new_id("deal")
+            made.append(deal_id)
             yield On(deal_id, self.new_deal(world, name, lead.owner, customer_id, contact_id))
-        yield LeadConverted(customer_id=customer_id, contact_id=contact_id, deal_id=deal_id)
+        yield LeadConverted(
+            customer_id=customer_id,
+            contact_id=contact_id,
+            deal_id=deal_id,
+            made=tuple(made),
+            role=role,
+        )
 
     def is_met(self, world: World, conversion: LeadConverted) -> bool:
         """Whether a lead was converted in just this way."""

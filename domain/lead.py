@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Annotated, Literal, assert_never
+from typing import TYPE_CHECKING, Annotated, Any, Literal, assert_never
 from uuid import UUID
 
 from pydantic import Field
 
 from domain.base import HIDDEN, Event, Personal, Refusal, State
+from domain.undo import Conflicts
 from domain.values import (
     Country,
     CustomValue,
@@ -16,6 +17,7 @@ from domain.values import (
     EmailKind,
     Line,
     Phone,
+    Slug,
     Text,
 )
 
@@ -97,12 +99,30 @@ class LeadRecycled(Event, type="lead.recycled.v1"):
     reason: Line
 
 
-class LeadConverted(Event, type="lead.converted.v1"):
-    """The lead became a customer with a contact and, perhaps, a deal."""
+def _made_unknown(fields: dict[str, Any]) -> dict[str, Any]:
+    return fields | {"made": [], "role": None}
+
+
+class LeadConverted(Event, type="lead.converted.v2", lifts={"lead.converted.v1": _made_unknown}):
+    """The lead became a customer with a contact and, perhaps, a deal.
+
+    `made` are those of them that began with it, `role` is the one the contact came to play at the
+    customer by it; until 26 November 2026 neither was noted.
+    """
 
     customer_id: UUID
     contact_id: UUID
     deal_id: UUID | None
+    made: tuple[UUID, ...]
+    role: Slug | None
+
+
+class LeadUnconverted(Event, type="lead.unconverted.v1"):
+    """A conversion was taken back: the lead is what it was before."""
+
+    to_status: Status
+    reason: Line
+    conflicts: Conflicts
 
 
 class LeadCustomFieldsSet(Event, type="lead.custom_fields_set.v1"):
@@ -126,6 +146,7 @@ LeadEvent = (
     | LeadDisqualified
     | LeadRecycled
     | LeadConverted
+    | LeadUnconverted
     | LeadCustomFieldsSet
     | LeadRetracted
 )
@@ -149,6 +170,14 @@ class LeadHidden(Refusal):
 
 class LeadNotDisqualified(Refusal):
     """The lead is {status}; only a disqualified lead can be recycled."""
+
+
+class LeadNotConverted(Refusal):
+    """The lead is {status}; only a conversion can be taken back."""
+
+
+class LeadEmailTaken(Refusal):
+    """The lead {lead_id} has this e-mail address by now."""
 
 
 class LeadClosed(Refusal):
@@ -177,6 +206,7 @@ class Lead(State[LeadEvent]):
     recycling: LeadRecycled | None = None
     qualification: LeadQualified | None = None
     conversion: LeadConverted | None = None
+    unconversion: LeadUnconverted | None = None
 
     def evolve(self, event: LeadEvent, /) -> Lead:
         match event:
@@ -204,6 +234,8 @@ class Lead(State[LeadEvent]):
                 return replace(self, status="open", recycling=event, qualification=None)
             case LeadConverted():
                 return replace(self, status="converted", conversion=event)
+            case LeadUnconverted():
+                return replace(self, status=event.to_status, conversion=None, unconversion=event)
             case LeadCustomFieldsSet():
                 return replace(self, custom=event.custom, custom_personal=event.custom_personal)
             case LeadRetracted():

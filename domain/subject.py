@@ -17,7 +17,8 @@ SUBJECTS = UUID("3f1e6a2c-58d4-5b7e-9c30-6d1f0a7e42b9")
 """Namespace of the streams: a record's subject has a stream of its own."""
 
 NAMING = frozenset(
-    "customer_id contact_id lead_id deal_id ticket_id member_id person_id record_id".split()
+    "customer_id contact_id lead_id deal_id ticket_id member_id person_id record_id merged_id "
+    "merged_into".split()
 )
 """Fields by which an event says whom else it is about."""
 

@@ -25,6 +25,7 @@ from eventstore.transaction import Sought
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from domain.undo import Conflicts
     from eventstore.intent import Addressed, IdempotencyKey, Intent, Outcome
     from eventstore.log import Log
     from eventstore.states import States
@@ -79,8 +80,8 @@ class Decision:
         batch, turn = self.batch, self.batch.turn
         yield from batch.log.names.under_lock(turn.cursor, ids, turn.last_position)
         for new in batch.events:
-            if (names := named_by(new.event)) & ids:
-                yield Naming(batch.log.state_of(new.event), new.stream_id, names)
+            if ids & set((named := named_by(new.event)).values()):
+                yield Naming(batch.log.state_of(new.event), new.stream_id, named)
 
     def new_id(self, purpose: str) -> UUID:
         """An id derived from the command. Nothing has it yet, which saves looking it up.
@@ -109,7 +110,7 @@ class Batch:
         self.reservations = Reservations(log.keys, careful=careful)
         self.outcomes: list[Outcome] = []
         self.events: list[NewEvent] = []
-        self._of: list[tuple[int, int, Intent, int]] = []  # outcome, events before, intent, version
+        self._of: list[tuple[int, int]] = []  # outcome, events before
         self._held: dict[UUID, Held] = {}
         self._heads: dict[UUID, int] = {}
         self._replies: dict[tuple[bytes, str], tuple[bytes, Outcome]] = {}
@@ -150,12 +151,12 @@ class Batch:
         before_all = turn.last_position
         positions = turn.append(self.events, self._blank())
         turn.free(self.reservations.freed_at(positions))
-        for number, before, intent, version in self._of:
-            count = self.outcomes[number].events  # type: ignore[union-attr]
+        for number, before in self._of:
+            receipt = cast("Receipt", self.outcomes[number])
             # A wish may be true already because of what came before it in this batch.
-            end = before + count
+            end = before + receipt.events
             position = positions[end - 1] if end else before_all
-            self.outcomes[number] = Receipt(intent.stream_id, version, position, count)
+            self.outcomes[number] = replace(receipt, position=position)
         self.outcomes = [
             outcome.resolved(self.outcomes) if isinstance(outcome, Pending) else outcome
             for outcome in self.outcomes
@@ -267,10 +268,10 @@ class Batch:
         decided = list(intent.decide(Decision(self, intent), held.state))
         self._take_in(intent, decided)
         version = self.held(intent.of, intent.stream_id).version
-        self._of.append((len(self.outcomes), before, intent, version))
+        self._of.append((len(self.outcomes), before))
         if context.once and decided:
             self._doing[context.command_id] = len(self.outcomes)
-        return Receipt(intent.stream_id, version, 0, len(decided))
+        return Receipt(intent.stream_id, version, 0, len(decided), _conflicts(decided))
 
     def _take_in(self, intent: Intent, decided: Sequence[Event | Addressed]) -> None:
         """Let the events of one decision become true for the next ones: all, or none."""
@@ -310,6 +311,13 @@ class Batch:
             causation_id=context.causation_id,
             event=event,
         )
+
+
+def _conflicts(decided: Sequence[Event | Addressed]) -> Conflicts | None:
+    """What an undo leaves as it is, by the events that tell of it."""
+    events = (item if isinstance(item, Event) else item.event for item in decided)
+    told = [event.conflicts for event in events if hasattr(event, "conflicts")]
+    return tuple(chain(*told)) if told else None
 
 
 class Pending(Exception):

@@ -15,7 +15,7 @@ import orjson
 from psycopg.sql import SQL
 
 from domain.base import Refusal
-from domain.subject import SubjectForgotten
+from domain.subject import NAMING, SubjectForgotten
 from eventstore.mapper import PERSONAL, subject_of
 from eventstore.naming import named_by
 
@@ -107,6 +107,7 @@ class Forgotten:
 
 def _refuse(event: Event, stream_id: UUID, gone: set[UUID]) -> None:
     if any(getattr(event, name) for name in PERSONAL[type(event)]):
-        about = {stream_id, subject_of(event, stream_id), *named_by(event)}
+        named = {id for name, id in named_by(event).items() if name in NAMING}
+        about = {stream_id, subject_of(event, stream_id), *named}
         for id in sorted(about & gone):
             raise SubjectIsForgotten(id=id)

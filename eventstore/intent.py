@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from uuid import UUID
 
     from domain.base import Event, State
+    from domain.undo import Conflicts
     from eventstore.batch import Decision
 
 
@@ -72,13 +73,15 @@ class Receipt:
     """What a command did: the stream's version and the position of its last event.
 
     When it appended nothing, because the wish was true already, `events` is 0 and `position` is
-    that of the newest event then in the log.
+    that of the newest event then in the log. `conflicts` are those of an undo: what it left as it
+    is; None when nothing was undone.
     """
 
     id: UUID
     version: int
     position: int
     events: int
+    conflicts: Conflicts | None = None
 
 
 Outcome = Receipt | Exception

@@ -17,7 +17,7 @@ from domain import AGGREGATES, EVENTS, events_of
 from domain.subject import NAMING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping
 
     from psycopg import Cursor
     from psycopg.rows import DictRow
@@ -37,10 +37,13 @@ KEPT_MAX = 8
 STATES: dict[type[Event], type[State[Any]]] = {
     event: of for of in AGGREGATES for event in events_of(of)
 }
+SOUGHT = NAMING | {"parent_id"}
+"""Fields that name records; a company is not about the one it belongs to."""
+
 NAMES: dict[str, tuple[type[State[Any]], tuple[str, ...]]] = {
-    stored: (STATES[event], tuple(sorted(NAMING & event.model_fields.keys())))
+    stored: (STATES[event], tuple(sorted(SOUGHT & event.model_fields.keys())))
     for event in EVENTS.values()
-    if NAMING & event.model_fields.keys()
+    if SOUGHT & event.model_fields.keys()
     for stored in (event.type, *event.lifts)
 }
 """By stored type: whose events they are, and the fields by which they name records."""
@@ -57,7 +60,13 @@ class Naming(NamedTuple):
 
     of: type[State[Any]]
     stream_id: UUID
-    names: frozenset[UUID]
+    fields: Mapping[str, UUID]
+    """The records by the fields that name them."""
+
+    @property
+    def names(self) -> frozenset[UUID]:
+        """The records it names."""
+        return frozenset(self.fields.values())
 
 
 class NamesFarBehind(Exception):
@@ -119,11 +128,11 @@ class Names:
         return cursor.fetchall()
 
 
-def named_by(event: Event) -> frozenset[UUID]:
-    """The records an event names, beside that of its stream."""
+def named_by(event: Event) -> dict[str, UUID]:
+    """The records an event names beside that of its stream, by its fields."""
     _, fields = NAMES.get(event.type, (None, ()))
-    found = (getattr(event, name) for name in fields)
-    return frozenset(id for id in found if id is not None)
+    found = ((name, getattr(event, name)) for name in fields)
+    return {name: id for name, id in found if id is not None}
 
 
 def _naming(rows: Iterable[DictRow], ids: frozenset[UUID]) -> Iterator[Naming]:
@@ -131,9 +140,9 @@ def _naming(rows: Iterable[DictRow], ids: frozenset[UUID]) -> Iterator[Naming]:
         of, fields = NAMES[row["topic"]]
         try:
             stored = orjson.loads(row["state"])
-            named = (stored.get(name) for name in fields)
-            names = frozenset(UUID(id) for id in named if id is not None)
+            named = {name: stored.get(name) for name in fields}
+            named = {name: UUID(id) for name, id in named.items() if id is not None}
         except (ValueError, AttributeError):
             continue  # an event that cannot be read names nobody; `verify` tells of it
-        if names & ids:
-            yield Naming(of, cast("UUID", row["stream_id"]), names)
+        if ids & set(named.values()):
+            yield Naming(of, cast("UUID", row["stream_id"]), named)

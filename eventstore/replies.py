@@ -8,6 +8,7 @@ from uuid import UUID
 from pydantic_core import to_jsonable_python
 
 from domain.base import Refusal
+from domain.undo import Conflict
 from eventstore.intent import Receipt
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ def outcome_to_reply(outcome: Outcome) -> dict[str, Any]:
             "version": outcome.version,
             "position": outcome.position,
             "events": outcome.events,
+            "conflicts": to_jsonable_python(outcome.conflicts),
         }
     details = outcome.details if isinstance(outcome, Refusal) else {}
     return {
@@ -33,7 +35,11 @@ def outcome_to_reply(outcome: Outcome) -> dict[str, Any]:
 def reply_to_outcome(reply: dict[str, Any]) -> Outcome:
     """The outcome a stored reply stands for."""
     if "refusal" not in reply:
-        return Receipt(UUID(reply["id"]), reply["version"], reply["position"], reply["events"])
+        told = reply.get("conflicts")
+        conflicts = None if told is None else tuple(map(Conflict.model_validate, told))
+        return Receipt(
+            UUID(reply["id"]), reply["version"], reply["position"], reply["events"], conflicts
+        )
     refusal = next(
         (known for known in _refusals(Refusal) if known.__name__ == reply["refusal"]), Refusal
     )

@@ -71,6 +71,7 @@ from domain.lead import (
     LeadAssigned,
     LeadCustomFieldsSet,
     LeadRecycled,
+    LeadUnconverted,
 )
 from domain.pipeline import Pipeline, PipelineRevised
 from domain.ticket import (
@@ -83,6 +84,7 @@ from domain.ticket import (
     TicketPutPending,
     TicketResumed,
 )
+from domain.undo import undone
 from domain.user import User, UserDeactivated, UserReactivated, UserTeamChanged
 from domain.values import email_kind, title_level
 
@@ -116,9 +118,9 @@ TOGETHER = (
 """Fields that mean something only with each other."""
 
 KEPT_EVENTS = frozenset(
-    "captured recycling qualification disqualification conversion created turn archived opened "
-    "solution reopening rated recorded completion cancellation planned pause registered defined "
-    "revision probability".split()
+    "captured recycling qualification disqualification conversion unconversion created turn "
+    "archived opened solution reopening rated recorded completion cancellation planned pause "
+    "registered defined revision probability".split()
 )
 """Fields of states that only keep what something came from."""
 
@@ -139,14 +141,12 @@ def aim(
 
     And the fields that the run changed and somebody else since.
     """
-    names = [field.name for field in fields(now)]  # type: ignore[arg-type]
-    wanted = {n for n in names if getattr(before, n) != getattr(after, n)}
-    since = {n for n in names if getattr(after, n) != getattr(now, n)}
-    for group in TOGETHER:
-        if since & set(group) & wanted:
-            since |= set(group)
-    back = {name: getattr(before, name) for name in wanted - since}
-    taken = tuple(sorted((wanted & since) - KEPT_EVENTS))
+    was, made, is_ = (
+        {field.name: getattr(state, field.name) for field in fields(now)}  # type: ignore[arg-type]
+        for state in (before, after, now)
+    )
+    back, against = undone(was, made, is_, TOGETHER)
+    taken = tuple(name for name in against if name.split(".")[0] not in KEPT_EVENTS)
     return replace(now, **back), taken  # type: ignore[type-var]
 
 
@@ -174,11 +174,15 @@ def restoring(now: Any, aimed: Any, past: Sequence[Event]) -> list[Event]:
 
 
 def _lead(now: Lead, to: Lead, _: Sequence[Event]) -> Iterator[Event]:
-    moved = (now.status, now.qualification, now.disqualification) != (
+    status = now.status
+    if status == "converted" and to.status != "converted":
+        status = "qualified" if now.qualification else "open"
+        yield LeadUnconverted(to_status=status, reason=REASON, conflicts=())
+    moved = (status, now.qualification, now.disqualification) != (
         *(to.status, to.qualification, to.disqualification),
     )
-    if moved and now.status != "converted" and to.status != "converted":
-        if now.status != "open":
+    if moved and "converted" not in {status, to.status}:
+        if status != "open":
             yield LeadRecycled(reason=REASON)
         if to.status == "qualified" and to.qualification:
             yield to.qualification

@@ -21,6 +21,7 @@ from projections.ticket import (
     ticket_reply,
     ticket_status_change,
 )
+from projections.undo import undo
 from projections.user import user
 
 DIMENSIONS: tuple[Dimension, ...] = (
@@ -63,5 +64,6 @@ FACTS: tuple[FactTable, ...] = (
     score_change,
     score_outcome,
     retraction,
+    undo,
 )
 """Every fact table: what happened."""

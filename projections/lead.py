@@ -11,6 +11,7 @@ from domain.lead import (
     LeadQualified,
     LeadRecycled,
     LeadRetracted,
+    LeadUnconverted,
 )
 from projections.base import Dimension, FactTable, assign, blank, envelope, field, row, state
 from readmodels.units import count, ordinal, points
@@ -62,7 +63,18 @@ lead = Dimension(
             customer_id=field,
             contact_id=field,
             deal_id=field,
+            made=field,
+            role=field,
             converted_at=envelope.effective_at,
+        ),
+        LeadUnconverted: assign(
+            status=field.to_status,
+            customer_id=None,
+            contact_id=None,
+            deal_id=None,
+            made=None,
+            role=None,
+            converted_at=None,
         ),
         LeadCustomFieldsSet: assign(custom=field, custom_personal=field),
         LeadRetracted: blank(status="retracted"),
@@ -87,6 +99,8 @@ lead = Dimension(
         "customer_id": "The customer the lead became.",
         "contact_id": "The contact the lead became.",
         "deal_id": "The deal that was opened with the conversion.",
+        "made": "The records that began with the conversion.",
+        "role": "The role the contact came to play at the customer by it.",
         "captured_at": "When the lead was captured.",
         "qualified_at": "When the lead was last judged worth working, even if given up since.",
         "converted_at": "When the lead was converted.",
@@ -142,13 +156,16 @@ lead_status_change = FactTable(
         LeadConverted: row(
             to_status=state.status, lead_owner=state.owner, lead_source=state.source
         ),
+        LeadUnconverted: row(
+            to_status=field, lead_owner=state.owner, lead_source=state.source, reason=field
+        ),
     },
     description="Steps of leads from one status to the next.",
     columns={
         "to_status": "The status the lead took.",
         "lead_owner": "The user responsible for the lead then.",
         "lead_source": "Where the lead came from.",
-        "reason": "Why the lead was given up, or taken up again.",
+        "reason": "Why the lead was given up, or taken up again, or its conversion taken back.",
         "note": "What was noted about it.",
     },
 )

@@ -11,7 +11,7 @@ from domain.contact import ContactArchived
 from domain.customer import CustomerClosed, CustomerReactivated
 from domain.deal import DealLost, DealReopened, DealWon
 from domain.import_run import ImportRunReverted, ImportRunStarted
-from domain.lead import LeadDisqualified, LeadRecycled
+from domain.lead import LeadConverted, LeadDisqualified, LeadRecycled, LeadUnconverted
 from domain.ticket import TicketReopened, TicketSolved
 from replay.base import NO_BOUND, Bounds, ReplayError
 from replay.history import Happening, told
@@ -31,6 +31,7 @@ LEVELS_MAX = 50
 
 UNDO: Mapping[type[Event], tuple[type[Event] | None, str]] = {
     LeadDisqualified: (LeadRecycled, "POST /leads/{id}/recycle"),
+    LeadConverted: (LeadUnconverted, "POST /leads/{id}/unconvert"),
     CustomerClosed: (CustomerReactivated, "POST /customers/{id}/reactivate"),
     ContactArchived: (None, "nothing: an archived contact no longer changes"),
     DealWon: (DealReopened, "POST /deals/{id}/reopen"),

@@ -121,8 +121,8 @@ class Asked:
     def naming(self, ids: frozenset[UUID]) -> Iterator[Naming]:
         """The events that name one of these records."""
         for recorded in self.teller.log:
-            if (names := named_by(recorded.event)) & ids:
-                yield Naming(STATES[type(recorded.event)], recorded.stream_id, names)
+            if ids & set((named := named_by(recorded.event)).values()):
+                yield Naming(STATES[type(recorded.event)], recorded.stream_id, named)
 
     def new_id(self, purpose: str) -> UUID:
         """An id derived from the command."""

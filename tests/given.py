@@ -88,8 +88,8 @@ class History:
         """The events that name one of these records."""
         for stream_id, events in self.events.items():
             for event in events:
-                if (names := named_by(event)) & ids:
-                    yield Naming(_state_of(event), stream_id, names)
+                if ids & set((named := named_by(event)).values()):
+                    yield Naming(_state_of(event), stream_id, named)
 
     def new_id(self, purpose: str) -> UUID:
         """The same id for the same purpose, in every test."""

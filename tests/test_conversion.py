@@ -69,8 +69,14 @@ ACME = but(
 ANN = but(MET, person_id=HERE, lead_id=HERE)
 DECIDES = but(LINKED, customer_id=NEW_CUSTOMER, since=None)
 DEAL = but(OPENED, customer_id=NEW_CUSTOMER, contact_id=NEW_CONTACT)
-CONVERTED = LeadConverted(customer_id=NEW_CUSTOMER, contact_id=NEW_CONTACT, deal_id=None)
-SOLD = but(CONVERTED, deal_id=NEW_DEAL)
+CONVERTED = LeadConverted(
+    customer_id=NEW_CUSTOMER,
+    contact_id=NEW_CONTACT,
+    deal_id=None,
+    made=(NEW_CUSTOMER, NEW_CONTACT),
+    role="decision_maker",
+)
+SOLD = but(CONVERTED, deal_id=NEW_DEAL, made=(NEW_CUSTOMER, NEW_CONTACT, NEW_DEAL))
 
 
 def test_a_lead_becomes_a_customer_with_a_contact_once():
@@ -140,7 +146,7 @@ def test_a_customer_of_the_same_name_is_linked():
     given(CAPTURED, QUALIFIED).and_on(CUSTOMER, but(CREATED, name="ACME")).when(CONVERT).then(
         On(NEW_CONTACT, ANN),
         On(NEW_CONTACT, but(DECIDES, customer_id=CUSTOMER)),
-        but(CONVERTED, customer_id=CUSTOMER),
+        but(CONVERTED, customer_id=CUSTOMER, made=(NEW_CONTACT,)),
     )
 
 
@@ -155,7 +161,7 @@ def test_a_second_lead_of_a_company_leads_to_the_same_customer():
     ).when(CONVERT).then(
         On(NEW_CONTACT, but(ANN, name="Bob", email="bob@acme.example.com")),
         On(NEW_CONTACT, but(DECIDES, customer_id=CUSTOMER)),
-        but(CONVERTED, customer_id=CUSTOMER),
+        but(CONVERTED, customer_id=CUSTOMER, made=(NEW_CONTACT,)),
     )
 
 
@@ -171,14 +177,14 @@ def test_a_contact_of_the_same_address_is_linked():
     ).then(
         On(NEW_CUSTOMER, ACME),
         On(CONTACT, DECIDES),
-        but(CONVERTED, contact_id=CONTACT),
+        but(CONVERTED, contact_id=CONTACT, made=(NEW_CUSTOMER,)),
     )
 
 
 def test_a_contact_already_linked_is_not_linked_again():
     given(CAPTURED, QUALIFIED).and_on(CUSTOMER, CREATED).and_on(CONTACT, MET, LINKED).when(
         CONVERT
-    ).then(but(CONVERTED, customer_id=CUSTOMER, contact_id=CONTACT))
+    ).then(but(CONVERTED, customer_id=CUSTOMER, contact_id=CONTACT, made=(), role=None))
 
 
 def test_a_contact_who_had_left_the_customer_is_linked_again():
@@ -187,7 +193,7 @@ def test_a_contact_who_had_left_the_customer_is_linked_again():
         CONVERT
     ).then(
         On(CONTACT, but(LINKED, since=None)),
-        but(CONVERTED, customer_id=CUSTOMER, contact_id=CONTACT),
+        but(CONVERTED, customer_id=CUSTOMER, contact_id=CONTACT, made=()),
     )
 
 
@@ -211,7 +217,9 @@ def test_a_person_without_a_company_becomes_a_customer_without_a_personal_name()
 def test_a_person_known_from_a_customer_comes_back_to_that_customer():
     given(but(CAPTURED, company=None), QUALIFIED).and_on(CUSTOMER, CREATED).and_on(
         CONTACT, MET, LINKED
-    ).when(CONVERT).then(but(CONVERTED, customer_id=CUSTOMER, contact_id=CONTACT))
+    ).when(CONVERT).then(
+        but(CONVERTED, customer_id=CUSTOMER, contact_id=CONTACT, made=(), role=None)
+    )
 
 
 def test_the_address_of_a_converted_lead_is_free_for_another_lead():

@@ -99,7 +99,13 @@ def test_a_lead_is_converted_to_the_customer_and_the_deal_that_are_named():
     assert ContactLinked(customer_id=CUSTOMER, role="other", since=None) in [
         on.event for on in story.events[:-1]
     ]
-    converted = LeadConverted(customer_id=CUSTOMER, contact_id=new_id("contact"), deal_id=DEAL)
+    converted = LeadConverted(
+        customer_id=CUSTOMER,
+        contact_id=new_id("contact"),
+        deal_id=DEAL,
+        made=(new_id("contact"),),
+        role="other",
+    )
     assert story.events[-1] == converted
     after = story.then(*story.events)
     after.when(convert).nothing()

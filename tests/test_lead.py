@@ -66,7 +66,9 @@ DISQUALIFY = DisqualifyLead(reason="no_budget", note="Asked to come back next ye
 DISQUALIFIED = LeadDisqualified(reason="no_budget", note="Asked to come back next year.")
 RECYCLED = LeadRecycled(reason="New budget year")
 RECYCLE = RecycleLead(reason="New budget year")
-CONVERTED = LeadConverted(customer_id=CUSTOMER, contact_id=CONTACT, deal_id=None)
+CONVERTED = LeadConverted(
+    customer_id=CUSTOMER, contact_id=CONTACT, deal_id=None, made=(), role=None
+)
 FIELDS = custom_fields_id("lead"), *declared("lead")
 
 

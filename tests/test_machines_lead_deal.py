@@ -31,11 +31,12 @@ from commands.lead import (
     RecycleLead,
     SetLeadCustomFields,
 )
+from commands.unconversion import UnconvertLead
 from domain.contact import Contact
 from domain.custom_fields import custom_fields_id
 from domain.customer import Customer
 from domain.deal import Deal, DealAmountChanged, DealMove, DealOpened
-from domain.lead import Lead, LeadConverted, LeadEngaged
+from domain.lead import Lead, LeadConverted, LeadEngaged, LeadUnconverted
 from tests.examples import (
     CREATED,
     CUSTOMER,
@@ -66,8 +67,9 @@ def what_a_lead_leaves_behind(history: History) -> None:
     assert lead.engagements == sum(isinstance(event, LeadEngaged) for event in events)
     assert bool(list(lead.holds())) == (lead.status in {"open", "qualified"})
     conversions = [event for event in events if isinstance(event, LeadConverted)]
-    assert len(conversions) == (lead.status == "converted")
-    for conversion in conversions:
+    taken_back = [event for event in events if isinstance(event, LeadUnconverted)]
+    assert len(conversions) - len(taken_back) == (lead.status == "converted")
+    for conversion in [lead.conversion] if lead.conversion else []:
         contact = history.load(Contact, conversion.contact_id)
         assert history.load(Customer, conversion.customer_id).status == "active"
         assert contact.customers() == [conversion.customer_id]
@@ -108,6 +110,7 @@ LEAD = LifeCycle(
                 ConvertLead(create_deal=True, pipeline_id=PIPELINE, currency="EUR"),
             ]
         ),
+        UnconvertLead: builds(UnconvertLead, reason=REASONS),
         SetLeadCustomFields: builds(SetLeadCustomFields, custom=CUSTOM),
     },
     moves={
@@ -133,7 +136,10 @@ LEAD = LifeCycle(
             RecycleLead: {"open"},
             SetLeadCustomFields: {"disqualified"},
         },
-        "converted": {SetLeadCustomFields: {"converted"}},
+        "converted": {
+            UnconvertLead: {"open", "qualified"},
+            SetLeadCustomFields: {"converted"},
+        },
     },
     repeatable={EngageLead},
     invariant=what_a_lead_leaves_behind,

@@ -115,7 +115,9 @@ def test_a_contact_who_plays_a_role_elsewhere_stays():
 
 def test_with_a_contact_the_lead_is_forgotten_and_the_customer_stays():
     lead = UUID(int=0xE9)
-    converted = LeadConverted(customer_id=CUSTOMER, contact_id=HERE, deal_id=None)
+    converted = LeadConverted(
+        customer_id=CUSTOMER, contact_id=HERE, deal_id=None, made=(), role=None
+    )
     given(but(MET, person_id=lead, lead_id=lead), LINKED).and_on(CUSTOMER, CREATED).and_on(
         lead, CAPTURED, converted
     ).and_on(TICKET, but(ASKED, contact_id=HERE)).when(ForgetContact(reason=REASON)).then(
@@ -124,7 +126,9 @@ def test_with_a_contact_the_lead_is_forgotten_and_the_customer_stays():
 
 
 def test_with_a_lead_the_contact_is_forgotten_who_it_became():
-    converted = LeadConverted(customer_id=CUSTOMER, contact_id=CONTACT, deal_id=None)
+    converted = LeadConverted(
+        customer_id=CUSTOMER, contact_id=CONTACT, deal_id=None, made=(), role=None
+    )
     given(CAPTURED, converted).and_on(CUSTOMER, CREATED).and_on(
         CONTACT, but(MET, person_id=HERE, lead_id=HERE), LINKED
     ).when(ForgetLead(reason=REASON)).then(forgotten(HERE, CONTACT, keys=(HERE,)))
