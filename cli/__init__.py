@@ -46,6 +46,10 @@ VERBS: dict[str, dict[str, Verb]] = {
             "Hold what was known at a moment against what had happened by then, of one record or "
             "all.",
         ),
+        "whatif": Verb(
+            "cli.whatif",
+            "Read the log with other rules, beside it as it is, and show what reports would say.",
+        ),
         "seen": Verb(
             "cli.inquiries",
             "Tell which score was seen of a record, from which version of the model, and from "

@@ -34,15 +34,15 @@ def _money(name: str, title: str, currency: str, **more: Any) -> alt.X:
     return alt.X(f"{name}:Q", axis=axis, **more)
 
 
-def _each_currency(rows: Rows, draw: Callable[[Rows, str], Any]) -> Any:
+def _each_currency(rows: Rows, draw: Callable[[Rows, str], Any], weighs: str = "amount") -> Any:
     """One picture below the other for each currency: amounts in several cannot be compared."""
-    currencies = sorted({row["currency"] for row in rows}, key=lambda c: -_total(rows, c))
+    currencies = sorted({row["currency"] for row in rows}, key=lambda c: -_total(rows, c, weighs))
     drawn = [draw([row for row in rows if row["currency"] == c], c) for c in currencies]
     return drawn[0] if len(drawn) == 1 else alt.vconcat(*drawn, spacing=28)
 
 
-def _total(rows: Rows, currency: str) -> float:
-    return sum(abs(float(row["amount"])) for row in rows if row["currency"] == currency)
+def _total(rows: Rows, currency: str, weighs: str) -> float:
+    return sum(abs(float(row[weighs])) for row in rows if row["currency"] == currency)
 
 
 def pipeline(rows: Rows) -> Any:
@@ -173,6 +173,31 @@ def _months(rows: Rows, currency: str, domain: list[str]) -> Any:
         x="min(moment):T", y=alt.value(0), text=alt.value("the moment")
     )
     return alt.layer(bars, now, words).properties(width=WIDTH + 120, height=260)
+
+
+def expected(rows: Rows) -> Any:
+    """What is to be expected of each month, as it is and as it would be."""
+    sides = list(dict.fromkeys(row["side"] for row in rows))
+    side = alt.Color("side:N", title=None).scale(domain=sides, range=[LIGHT, DARK])
+
+    def months(some: Rows, currency: str) -> Any:
+        axis = alt.Axis(format="~s", labelExpr=ROUND, title=f"Expected ({currency})")
+        bars = (
+            _of(some)
+            .mark_bar()
+            .encode(
+                x=alt.X("utcyearmonth(month):O", title="Month of closing").axis(
+                    format="%b %Y", labelAngle=-45
+                ),
+                xOffset=alt.XOffset("side:N", sort=sides),
+                y=alt.Y("expected:Q", axis=axis),
+                color=side,
+                tooltip=["month:O", "side:N", "expected:Q"],
+            )
+        )
+        return bars.properties(width=WIDTH + 120, height=220)
+
+    return _each_currency(rows, months, "expected")
 
 
 def cohort(rows: Rows) -> Any:

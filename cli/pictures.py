@@ -14,6 +14,7 @@ from cli.drawings import (
     INK,
     Rows,
     cohort,
+    expected,
     forecast,
     funnel,
     pipeline,
@@ -86,6 +87,17 @@ PICTURES = {
         scores,
     ),
 }
+
+BESIDE = [
+    Picture(
+        """SELECT month, currency, sum(expected) AS expected
+        FROM deal_forecast() WHERE month IS NOT NULL GROUP BY ALL ORDER BY month""",
+        "Expected revenue by month",
+        "amount × probability, in the month of closing",
+        expected,
+    ),
+]
+"""Pictures of two sides at once: each row says of which `side` it is."""
 
 
 def drawn(picture: Picture, rows: Rows, subtitle: Sequence[str]) -> Any:

@@ -43,10 +43,15 @@ def say(text: str) -> None:
     console(stderr=True).print(f"[dim]{escape(text)}[/dim]")
 
 
+def in_json(answer: object) -> bytes:
+    """An answer as one JSON object."""
+    plain = to_jsonable_python(answer, fallback=repr)
+    return orjson.dumps(plain, option=orjson.OPT_INDENT_2) + b"\n"
+
+
 def as_json(answer: object) -> None:
     """Print an answer as one JSON object."""
-    plain = to_jsonable_python(answer, fallback=repr)
-    sys.stdout.buffer.write(orjson.dumps(plain, option=orjson.OPT_INDENT_2) + b"\n")
+    sys.stdout.buffer.write(in_json(answer))
     sys.stdout.buffer.flush()
 
 

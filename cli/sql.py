@@ -25,10 +25,11 @@ from cli.options import (
     one_of,
 )
 from cli.session import session
-from cli.tables import tables
+from cli.tables import Mine, tables
 from readmodels import formats
 from readmodels.answer import refound
 from replay.base import bounds
+from replay.snapshot import opened as opened_snapshot
 
 if TYPE_CHECKING:
     import polars as pl
@@ -51,6 +52,7 @@ class Format(StrEnum):
         "backstory sql 'FROM deal' --known-at 1200 --format csv > deals.csv",
         "backstory sql 'FROM deal' --as-of 2024-03-31 -o deals.parquet",
         "backstory sql 'DESCRIBE lead'",
+        "backstory sql --snapshot what-if 'FROM deal_pipeline()'",
     )
 )
 def sql(
@@ -69,6 +71,14 @@ def sql(
             help="A .csv, .json, .arrow or .parquet file instead of printing.",
         ),
     ] = None,
+    snapshot: Annotated[
+        Path | None,
+        typer.Option(
+            "--snapshot",
+            metavar="DIR",
+            help="Ask the tables in this folder, which need no log: see `export tables`, `whatif`.",
+        ),
+    ] = None,
     as_of: AsOf = None,
     known_at: KnownAt = None,
     zone: Zone = DEFAULT_ZONE,
@@ -77,10 +87,17 @@ def sql(
 ) -> None:
     """Ask the tables; with a moment, every table named is that of the moment."""
     asked = sys.stdin.read() if statement == "-" else statement
-    with session(data, database_url, "sql", show.say) as opened:
-        within = bounds(opened.workspace.log, as_of, known_at, zone)
-        with tables(opened) as asking:
-            answer = asking.sql(asked, within)
+    if snapshot:
+        with opened_snapshot(snapshot) as kept:
+            if kept.manifest.rules:
+                show.say(f"By other rules: {kept.manifest.rules}")
+            within = bounds(kept, as_of, known_at, zone)
+            answer = Mine(kept.database).sql(asked, within)
+    else:
+        with session(data, database_url, "sql", show.say) as opened:
+            within = bounds(opened.workspace.log, as_of, known_at, zone)
+            with tables(opened) as asking:
+                answer = asking.sql(asked, within)
     if output is None:
         print_answer(answer, format)
     else:

@@ -52,7 +52,9 @@ class Database:
     files, extensions or the network. Personal columns are at hand only where they are asked for.
     """
 
-    def __init__(self, path: Path, personal: Path | None = None) -> None:
+    def __init__(
+        self, path: Path, personal: Path | None = None, *, read_only: bool = False
+    ) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         self.catalog = path.stem
         self.has_personal = personal is not None
@@ -64,6 +66,7 @@ class Database:
         self._tables: dict[str, list[Table]] = {}
         self._root = duckdb.connect(
             str(path),
+            read_only=read_only,
             config={
                 "autoinstall_known_extensions": False,
                 "autoload_known_extensions": False,
@@ -72,9 +75,8 @@ class Database:
         )
         self._root.execute("SET GLOBAL TimeZone = 'UTC'")
         if personal is not None:
-            self._root.execute(
-                f"ATTACH {text(str(personal))} AS {PERSONAL} (STORAGE_VERSION '{STORAGE}')"
-            )
+            how = "READ_ONLY" if read_only else f"STORAGE_VERSION '{STORAGE}'"
+            self._root.execute(f"ATTACH {text(str(personal))} AS {PERSONAL} ({how})")
         self._root.execute("SET GLOBAL python_enable_replacements = false")
         self._root.execute("SET GLOBAL enable_external_access = false")
 

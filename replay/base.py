@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, fields
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 from uuid import UUID
 
 from psycopg.sql import SQL
@@ -108,8 +108,15 @@ def known(text: str, zone: tzinfo = UTC) -> int | datetime:
     return int(text) if re.fullmatch(r"[0-9]{1,18}", text.strip()) else moment(text, zone)
 
 
+class Dated(Protocol):
+    """A log, or what was made of one."""
+
+    def position_at(self, moment: datetime) -> int:
+        """Position of the last event recorded at or before `moment`."""
+
+
 def bounds(
-    log: Log, as_of: str | None = None, known_at: str | None = None, zone: tzinfo = UTC
+    log: Dated, as_of: str | None = None, known_at: str | None = None, zone: tzinfo = UTC
 ) -> Bounds:
     """Bounds as people write them; `known_at` may be a position or a time."""
     until = moment(as_of, zone) if as_of else None

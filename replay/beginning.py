@@ -71,6 +71,8 @@ def _check(manifest: Manifest, log: Log) -> None:
         raise Unfit(f"tables begin from a snapshot of DuckDB, and this one is {manifest.format}")
     if manifest.as_of is not None:
         raise Unfit(f"it tells only what had happened by {manifest.as_of}")
+    if manifest.rules is not None:
+        raise Unfit(f"it tells what would be by other rules: {manifest.rules}")
     if manifest.declarations != declared_name():
         raise Unfit("it was made by other declarations of tables")
     if manifest.event_id != event_at(log, manifest.position):

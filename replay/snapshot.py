@@ -14,6 +14,7 @@ import hashlib
 import os
 import shutil
 from contextlib import closing, contextmanager
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
@@ -22,12 +23,14 @@ from pydantic import BaseModel, ConfigDict
 
 from projections.tables import Tables, declared_name
 from readmodels.base import Database
+from readmodels.query import position_at
 from readmodels.schema import END, Table
 from replay.base import NO_BOUND, ReplayError
 from replay.parquet import write_parquet
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from datetime import datetime
     from pathlib import Path
 
     from eventstore.log import Log
@@ -47,6 +50,10 @@ class Format(StrEnum):
 
 class SnapshotExists(ReplayError):
     """There is something in the folder already."""
+
+
+class NoSnapshot(ReplayError):
+    """There is no snapshot that could be asked; the message says why."""
 
 
 class NoKeys(ReplayError):
@@ -83,7 +90,10 @@ class File(BaseModel):
 
 
 class Manifest(BaseModel):
-    """What a snapshot holds. `event_id` is that of the last event, which tells logs apart."""
+    """What a snapshot holds. `event_id` is that of the last event, which tells logs apart.
+
+    With `rules` it tells not what was, but what would have been by rules of that title.
+    """
 
     model_config = ConfigDict(frozen=True)
 
@@ -93,6 +103,7 @@ class Manifest(BaseModel):
     as_of: str | None
     declarations: str
     personal: bool
+    rules: str | None = None
     tables: dict[str, Contents]
     files: dict[str, File]
 
@@ -105,6 +116,7 @@ def write_snapshot(
     within: Bounds = NO_BOUND,
     *,
     personal: bool = False,
+    rules: str | None = None,
 ) -> Manifest:
     """Write what tables say of a moment to a folder that is not there yet."""
     if personal and not (workspace.log.keys and tables.database.has_personal):
@@ -131,6 +143,7 @@ def write_snapshot(
             as_of=within.as_of.isoformat() if within.as_of else None,
             declarations=declared_name(),
             personal=personal,
+            rules=rules,
             tables=contents,
             files=_files(draft),
         )
@@ -170,6 +183,33 @@ def event_at(log: Log, position: int) -> str | None:
 def read_manifest(folder: Path) -> Manifest:
     """What a snapshot says of itself; raises ValueError or OSError where there is none."""
     return Manifest.model_validate_json((folder / MANIFEST).read_text())
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A snapshot that can be asked."""
+
+    manifest: Manifest
+    database: Database
+
+    def position_at(self, moment: datetime) -> int:
+        """See `Log.position_at`, as far as the snapshot knows."""
+        return position_at(self.database, moment)
+
+
+@contextmanager
+def opened(folder: Path) -> Iterator[Opened]:
+    """A snapshot to ask; nothing in its folder is changed. Raises NoSnapshot."""
+    try:
+        manifest = read_manifest(folder)
+    except (OSError, ValueError):
+        raise NoSnapshot(f"{folder} is no snapshot: there is no readable {MANIFEST}") from None
+    if manifest.format is not Format.duckdb:
+        raise NoSnapshot(f"{folder} is {manifest.format}: only one of DuckDB can be asked")
+    personal = folder / PERSONAL_FILE if manifest.personal else None
+    with closing(Database(folder / MAIN_FILE, personal, read_only=True)) as database:
+        database.position = manifest.position
+        yield Opened(manifest, database)
 
 
 def sha256(path: Path) -> str:

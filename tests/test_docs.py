@@ -22,6 +22,7 @@ ROOT = Path(__file__).parent.parent
 DATA = Path(os.environ.get("BACKSTORY_DATA", ROOT.parent / "shared" / "data"))
 PAGES = sorted([ROOT / "README.md", *ROOT.glob("docs/**/*.md"), *ROOT.glob("imports/*.md")])
 BLOCK = re.compile(r"^```console\n(.*?)^```", re.MULTILINE | re.DOTALL)
+FILE = re.compile(r"^```toml\n# (\S+\.toml)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"\]\(([^)#]+)(?:#[^)]*)?\)")
 UNTIL = "2026-11-22"
 SECONDS = 300
@@ -53,8 +54,11 @@ def run(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
 
 @pytest.fixture(scope="module")
 def told(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any]]:
-    """A directory in which the demo was told, and what it said at the end."""
+    """A directory in which the demo was told, with files of the pages, and what it said last."""
     folder = tmp_path_factory.mktemp("docs")
+    for page in PAGES:
+        for name, content in FILE.findall(page.read_text()):
+            (folder / name).write_text(content)
     done = run(folder, "demo", "--once", "--json", "--until", UNTIL)
     assert done.returncode == 0, done.stderr[-2_000:]
     return folder, json.loads(done.stdout)

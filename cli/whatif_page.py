@@ -1,0 +1,143 @@
+"""What would be other, as a page that needs no network: the rules, pictures, and every figure."""
+
+from __future__ import annotations
+
+import html
+import io
+from typing import TYPE_CHECKING, Any
+
+from cli import show
+from cli.chart import plain
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from replay.contrast import Contrast, Differing
+    from replay.whatif import Sides, WhatIf
+
+AS_IT_IS, OTHERWISE = "as it is", "by these rules"
+PAGE = """<!doctype html>
+<html lang="en"><head><meta charset="utf-8"><title>{title}</title><style>
+body {{ font: 15px/1.45 system-ui, sans-serif; margin: 2rem auto; max-width: 75rem; color: #222 }}
+table {{ border-collapse: collapse; margin-bottom: 2rem }}
+th, td {{ text-align: left; vertical-align: top; padding: .35rem .6rem }}
+td {{ border-top: 1px solid #ddd }} th {{ background: #f4f4f4 }}
+.number {{ text-align: right; white-space: nowrap }}
+pre {{ background: #f4f4f4; padding: .8rem }} del {{ color: #777 }} ins {{ font-weight: bold }}
+ins, del {{ text-decoration: none }} svg {{ max-width: 100%; height: auto }}
+</style></head><body><h1>What if: {title}</h1>
+<p>{told}</p><pre>{rules}</pre>
+{pictures}
+{reports}
+<h2>What nobody knows</h2><ul>{not_known}</ul>
+</body></html>
+"""
+
+
+def page(found: WhatIf, rules: str, drawn: Sequence[str]) -> str:
+    """The page; `rules` as they were written, `drawn` as SVG."""
+    same = ", ".join(each.report for each in found.reports if not each.differing)
+    reports = [_report(each) for each in found.reports if each.differing]
+    return PAGE.format(
+        title=html.escape(found.title),
+        told=html.escape(found.told()),
+        rules=html.escape(rules.strip()),
+        pictures="\n".join(drawn),
+        reports="\n".join([*reports, f"<p>The same as it is: {same}.</p>" if same else ""]),
+        not_known="".join(f"<li>{html.escape(said)}" for said in found.not_known),
+    )
+
+
+def pictures(sides: Sides) -> list[str]:
+    """Both sides in one picture, as SVG; none without the extra `charts`, or nothing to draw."""
+    try:
+        from cli.pictures import BESIDE, drawn
+    except ImportError:
+        show.say("The page is without pictures: these need the extra `charts`.")
+        return []
+    found = []
+    for picture in BESIDE:
+        rows: list[dict[str, Any]] = []
+        for side, tables in ((AS_IT_IS, sides.base), (OTHERWISE, sides.other)):
+            told = plain(tables.database.query(picture.sql))
+            rows += [row | {"side": side} for row in told]
+        if rows:
+            file = io.StringIO()
+            drawn(picture, rows, [picture.about]).save(file, format="svg")
+            found.append(file.getvalue())
+    return found
+
+
+def _report(of: Contrast) -> str:
+    keys, measures = columns(of)
+    heads = [f"<th>{_words(name)}" for name in keys]
+    heads += [f'<th class="number">{_words(name)}' for name in measures]
+    rows = (
+        "".join(
+            [
+                *(f"<td>{html.escape(show.value(row.key[name]))}" for name in keys),
+                *(f'<td class="number">{_figure(row, name)}' for name in measures),
+            ]
+        )
+        for row in of.differing
+    )
+    same = alike(of)
+    differ = f"{len(of.differing):,} of {of.rows:,} rows differ{same and ', '}{same}."
+    return (
+        f"<h2>{_words(of.report)}</h2><p>{html.escape(differ)} {html.escape(of.description)}</p>"
+        f"<table><thead><tr>{''.join(heads)}"
+        f"</tr></thead><tbody>{''.join(f'<tr>{row}</tr>' for row in rows)}</tbody></table>"
+    )
+
+
+def _figure(row: Differing, name: str) -> str:
+    was, would_be = sides(row, name)
+    if was == would_be:
+        return html.escape(was)
+    return f"<del>{html.escape(was)}</del> <ins>{html.escape(would_be)}</ins>"
+
+
+def columns(of: Contrast) -> tuple[list[str], list[str]]:
+    """The columns that tell the rows apart that differ, and those in which any does."""
+    first = of.differing[0]
+    measures = list(first.was or first.would_be or {})
+    return [name for name in first.key if name not in _alike(of)], [
+        name for name in measures if any(_other(row, name) for row in of.differing)
+    ]
+
+
+def alike(of: Contrast) -> str:
+    """What is the same in all rows that differ, in words."""
+    return ", ".join(f"{name.replace('_', ' ')} {said}" for name, said in _alike(of).items())
+
+
+def _alike(of: Contrast) -> dict[str, str]:
+    first = of.differing[0].key
+    if len(of.differing) == 1:
+        return {}
+    return {
+        name: show.value(value)
+        for name, value in first.items()
+        if all(row.key[name] == value for row in of.differing)
+    }
+
+
+def cell(row: Differing, name: str) -> str:
+    """A figure as it is and as it would be."""
+    was, would_be = sides(row, name)
+    return was if was == would_be else f"{was} → {would_be}"
+
+
+def sides(row: Differing, name: str) -> tuple[str, str]:
+    """A figure on both sides, in words."""
+    was, would_be = (show.value(of[name]) if of else "no row" for of in (row.was, row.would_be))
+    return was, would_be
+
+
+def _other(row: Differing, name: str) -> bool:
+    both: list[Mapping[str, Any]] = [of or {} for of in (row.was, row.would_be)]
+    return bool(both[0].get(name) != both[1].get(name))
+
+
+def _words(name: str) -> str:
+    return html.escape(name.replace("_", " "))

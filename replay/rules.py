@@ -1,0 +1,107 @@
+"""Other rules, as readable TOML: what a past is asked that did not happen."""
+
+from __future__ import annotations
+
+import tomllib
+from datetime import date, datetime, tzinfo
+from decimal import Decimal
+from typing import TYPE_CHECKING, Annotated, Self
+
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
+
+from commands.pipeline import SETTLED
+from domain.pipeline import PipelineStage, StageStatus
+from domain.values import ForecastCategory, Line, Probability, Slug
+from replay.base import ReplayError, known
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+class RulesInvalid(ReplayError):
+    """The rules do not say clearly what would be other; the message says where."""
+
+
+class Part(BaseModel):
+    """A part of the rules: a name that is not known is wrong, not overlooked."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class OtherStage(Part):
+    """What one stage of a pipeline would be; what is not named stays as it was.
+
+    With `into` there is no such stage: deals that came into it came into the other one instead.
+    """
+
+    into: Slug | None = None
+    name: Line | None = None
+    probability: Probability | None = None
+    status: StageStatus | None = None
+    forecast_category: ForecastCategory | None = None
+
+    @model_validator(mode="after")
+    def _says_one_thing(self) -> Self:
+        said = self.model_fields_set
+        if not said:
+            raise ValueError("says nothing: name what would be other, such as probability")
+        if "into" in said and len(said) > 1:
+            raise ValueError("a stage that goes into another one has nothing else of its own")
+        return self
+
+    def of(self, stage: PipelineStage) -> PipelineStage:
+        """The stage as it would be; one that would be won or lost has the figures of that."""
+        other = {name: getattr(self, name) for name in self.model_fields_set}
+        if (status := other.get("status")) in SETTLED:
+            probability, forecast = SETTLED[status]
+            other = {"probability": probability, "forecast_category": forecast} | other
+        return stage.model_copy(update=other)
+
+
+class Rules(Part):
+    """All that would be other."""
+
+    title: Line
+    since: int | str | None = None
+    """In force after this moment: a time, or a position in the log; without it, always."""
+    pipeline: dict[Line, Annotated[dict[Slug, OtherStage], Field(min_length=1)]] = Field(
+        default_factory=dict
+    )
+    """By name or id of a pipeline, and key of a stage."""
+
+    @field_validator("since", mode="before")
+    @classmethod
+    def _is_written_out(cls, given: object) -> object:
+        return given.isoformat() if isinstance(given, date | datetime) else given
+
+    def after(self, zone: tzinfo) -> int | datetime | None:
+        """The moment after which they are in force; a bare date is the end of that day."""
+        return self.since if isinstance(self.since, int | None) else known(self.since, zone)
+
+
+def load(path: Path) -> Rules:
+    """The rules in a file."""
+    try:
+        stated = tomllib.loads(path.read_text(encoding="utf-8"), parse_float=Decimal)
+        return Rules.model_validate(stated)
+    except OSError as error:
+        raise RulesInvalid(f"{path} cannot be read: {error.strerror}") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise RulesInvalid(f"{path} is no TOML: {error}") from None
+    except ValidationError as error:
+        wrong = "\n".join(
+            f"  {'.'.join(map(str, found['loc'])) or 'rules'}: {_said(found['msg'])}"
+            for found in error.errors(include_url=False, include_input=False)
+        )
+        raise RulesInvalid(f"{path}:\n{wrong}") from None
+
+
+def _said(message: str) -> str:
+    return message.removeprefix("Value error, ")
