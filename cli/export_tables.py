@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from contextlib import closing, contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -27,7 +28,7 @@ from projections.tables import Tables
 from replay.base import bounds
 from replay.beginning import begin_from
 from replay.rebuild import open_renewed
-from replay.snapshot import Format, check_free, told, write_snapshot
+from replay.snapshot import SNAPSHOTS, Format, check_free, told, write_snapshot
 from replay.tables import catch_up, open_tables
 
 if TYPE_CHECKING:
@@ -41,17 +42,23 @@ app = typer.Typer()
 
 @app.command(
     epilog=examples(
-        "backstory export tables -o snapshots/today",
+        "backstory export tables",
         "backstory export tables --format parquet -o lake --as-of 2025-12-31",
-        "backstory export tables --personal -o snapshots/with-names",
+        "backstory export tables --personal -o /mnt/safe/with-names",
     )
 )
 def tables(
     *,
     output: Annotated[
-        Path,
-        typer.Option("--output", "-o", metavar="DIR", help="A folder that is not there yet."),
-    ],
+        Path | None,
+        typer.Option(
+            "--output",
+            "-o",
+            metavar="DIR",
+            show_default="snapshots/TIME in --data, where `serve` finds it",
+            help="A folder that is not there yet.",
+        ),
+    ] = None,
     format: Annotated[  # noqa: A002
         Format, typer.Option("--format", help="One DuckDB file, or a folder of Parquet per table.")
     ] = Format.duckdb,
@@ -66,6 +73,9 @@ def tables(
     json: AsJson = False,
 ) -> None:
     """Write all tables at one position to a folder, whole or not at all, with what proves it."""
+    if output is None and (personal or as_of or known_at or format is not Format.duckdb):
+        raise typer.BadParameter("only what `serve` can begin from has a place; name another")
+    output = output or data / SNAPSHOTS / f"{datetime.now(UTC):%Y-%m-%dT%H%M%SZ}"
     check_free(output)
     with session(data, database_url, "export", show.say) as opened:
         within = bounds(opened.workspace.log, as_of, known_at, zone)

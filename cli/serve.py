@@ -22,6 +22,7 @@ from eventstore.logs import configure
 from eventstore.postgres import EmbeddedPostgres
 from eventstore.workspace import Workspace
 from replay.beginning import begin_from
+from replay.snapshot import SNAPSHOTS
 from replay.tables import current
 
 if TYPE_CHECKING:
@@ -57,6 +58,7 @@ def serve(
             metavar="DIR",
             exists=True,
             file_okay=False,
+            show_default="DIR/snapshots of --data",
             help="Begin tables that are not there yet from this export, or the newest in a folder.",
         ),
     ] = None,
@@ -74,8 +76,7 @@ def serve(
             raise AlreadyServed(f"{data} is served already, at {live.url} (process {live.pid})")
         listening = stack.enter_context(_bound(host, port))
         url = reachable(database_url) if database_url else _kept(stack, data)
-        if snapshot:
-            begin(data, url, snapshot)
+        begin(data, url, snapshot or data / SNAPSHOTS)
         node = stack.enter_context(Node.open(data, url, zone=zone, anchors=anchor or ()))
         if key := first_key(node):
             typer.echo(f"Your first API key, shown this once: {key}")
@@ -88,7 +89,12 @@ def serve(
 
 
 def begin(data: Path, database_url: str, snapshot: Path) -> None:
-    """Begin the tables of a directory, and those of its read node, from a snapshot."""
+    """Begin the tables of a directory, and those of its read node, from a snapshot if there is one.
+
+    `snapshot` may be a folder of them.
+    """
+    if not snapshot.is_dir():
+        return
     with Workspace.open(data, database_url) as workspace:
         for folder in (current(data), data / "read_node"):
             begin_from(snapshot, folder, workspace.log)

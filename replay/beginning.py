@@ -67,6 +67,7 @@ def _newest_first(snapshots: Path) -> Iterator[tuple[Path, Manifest]]:
 
 
 def _check(manifest: Manifest, log: Log) -> None:
+    last = log.last_position()
     if manifest.format is not Format.duckdb:
         raise Unfit(f"tables begin from a snapshot of DuckDB, and this one is {manifest.format}")
     if manifest.as_of is not None:
@@ -75,6 +76,8 @@ def _check(manifest: Manifest, log: Log) -> None:
         raise Unfit(f"it tells what would be by other rules: {manifest.rules}")
     if manifest.declarations != declared_name():
         raise Unfit("it was made by other declarations of tables")
+    if manifest.position > last:
+        raise Unfit(f"it tells of position {manifest.position}, and the log ends at {last}")
     if manifest.event_id != event_at(log, manifest.position):
         raise Unfit(f"position {manifest.position} is another event here: it is of another log")
 

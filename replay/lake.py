@@ -128,11 +128,11 @@ def open_lake(catalog_url: str, schema: str) -> DuckDBPyConnection:
     A transaction sees one position, whatever is published meanwhile.
     """
     connection = _attached(catalog_url, schema, ", READ_ONLY")
-    tables = tables_in("main")
+    tables, fields = tables_in("main"), _custom_fields(connection)
     here = "memory.main"
     statements = [MOMENT_OF.format(catalog="memory")]
     for table in tables:
-        view = view_of(LAKE, table, _custom_fields(connection), LAKE, retracted=True)
+        view = view_of(LAKE, table, fields, LAKE, retracted=True)
         statements += [each.replace(f"{quoted(LAKE)}.main", here) for each in view.statements()]
     told = POSITION_AT.format(catalog=LAKE).replace(f"{LAKE}.main", here)
     statements += [told, *known({table.name for table in tables}).values()]

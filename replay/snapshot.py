@@ -39,6 +39,8 @@ if TYPE_CHECKING:
 
 MAIN_FILE, PERSONAL_FILE = "backstory.duckdb", "personal.duckdb"
 MANIFEST = "manifest.json"
+SNAPSHOTS = "snapshots"
+"""Where they are in the directory of a workspace, unless somebody says otherwise."""
 
 
 class Format(StrEnum):

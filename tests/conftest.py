@@ -1,9 +1,14 @@
-"""What tests share: one PostgreSQL per test process, and an empty database for every test."""
+"""What tests share: one PostgreSQL per test process, an empty database for every test, and a story.
+
+The story is the first weeks of the demo's company: told once, for all tests that only read it.
+"""
 
 from __future__ import annotations
 
 import os
 import tempfile
+from contextlib import closing
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,18 +17,42 @@ import pytest
 import structlog
 from hypothesis import HealthCheck, settings
 
+from cli.demo.history import history, tell
 from eventstore.postgres import EmbeddedPostgres
 from eventstore.workspace import Workspace
+from eventstore.writer import Writer
+from replay.tables import catch_up, open_tables
 from tests.databases import drop_databases, empty_database
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from projections.tables import Tables
+
+END = datetime(2026, 7, 1, tzinfo=UTC)
+FIRST_STEPS = 260
+
+LONGEST = (
+    "test_docs test_benchmarks chaos test_renewal test_cli test_imports_crash test_cli_proof "
+    "test_learning_process test_publication test_partitions test_beginning"
+).split()
+"""Files, and a folder, that are begun first: no worker should be left with one at the end."""
 
 # How long an example takes says nothing on a machine that is shared. HYPOTHESIS_PROFILE=thorough
 # searches ten times as long.
 settings.register_profile("usual", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile("thorough", settings.get_profile("usual"), max_examples=1_000)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "usual"))
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Order what is to be run; needs `--no-loadscope-reorder` where there are several workers."""
+
+    def rank(item: pytest.Item) -> int:
+        named = {item.path.stem, item.path.parent.name}
+        return next((n for n, name in enumerate(LONGEST) if name in named), len(LONGEST))
+
+    items.sort(key=rank)
 
 
 @pytest.fixture(autouse=True)
@@ -67,3 +96,23 @@ def workspace(tmp_path: Path, database_url: str) -> Iterator[Workspace]:
     """An empty workspace with its own database."""
     with Workspace.open(tmp_path, database_url) as opened:
         yield opened
+
+
+@pytest.fixture(scope="session")
+def first_weeks(tmp_path_factory: pytest.TempPathFactory, postgres_url: str) -> Iterator[Workspace]:
+    """The first weeks of the demo's company; nobody writes another event to it."""
+    with (
+        empty_database(postgres_url) as url,
+        Workspace.open(tmp_path_factory.mktemp("first_weeks"), url) as workspace,
+    ):
+        with Writer(workspace.log) as writer:
+            tell(history(END)[:FIRST_STEPS], writer, lambda _: None)
+        yield workspace
+
+
+@pytest.fixture(scope="session")
+def first_tables(first_weeks: Workspace) -> Iterator[Tables]:
+    """The tables of these weeks, made in one go from the first event to the last."""
+    with closing(open_tables(first_weeks)) as tables:
+        catch_up(tables, first_weeks.log, first_weeks.log.last_position())
+        yield tables

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import json
 import sys
+import time
 
 from readmodels.digest import digest
 from replay.lake import LAKE, open_lake
 from replay.tables import tables_in
 
+PAUSE_SECONDS = 0.05
+"""Between looks, so that the writer has a turn where there are few cores."""
+
 
 def main() -> None:
     url, schema, until = sys.argv[1:]
     connection = open_lake(url, schema)
-    position = 0
+    position = -1
     while position < int(until):
         connection.begin()
         [(position,)] = connection.execute(
@@ -27,6 +31,7 @@ def main() -> None:
         }
         connection.rollback()
         print(json.dumps([position, events, found]), flush=True)  # noqa: T201 - it is asked for
+        time.sleep(PAUSE_SECONDS)
 
 
 if __name__ == "__main__":

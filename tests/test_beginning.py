@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import json
+import re
+import subprocess
+import sys
+import time
 from contextlib import closing
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+import httpx
 import pytest
 from structlog.testing import capture_logs
 
 from cli import main
-from cli import serve as served
 from cli.demo.history import history, tell
 from eventstore.workspace import Workspace
 from eventstore.writer import Writer
@@ -20,49 +23,34 @@ from projections.tables import Tables
 from replay.base import Bounds
 from replay.beginning import begin_from
 from replay.snapshot import Format, write_snapshot
-from replay.tables import current, open_tables
+from replay.tables import open_tables
+from tests.conftest import END
 from tests.databases import empty_database
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
     from pathlib import Path
 
     import pyarrow as pa
 
-END = datetime(2026, 7, 1, tzinfo=UTC)
-
 
 @pytest.fixture(scope="module")
-def workspace(tmp_path_factory: pytest.TempPathFactory, postgres_url: str) -> Iterator[Workspace]:
-    """The first weeks of the demo's company."""
-    with (
-        empty_database(postgres_url) as url,
-        Workspace.open(tmp_path_factory.mktemp("begun"), url) as workspace,
-    ):
-        with Writer(workspace.log) as writer:
-            tell(history(END)[:200], writer, lambda _: None)
-        yield workspace
-
-
-@pytest.fixture(scope="module")
-def expected(workspace: Workspace, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+def expected(first_tables: Tables) -> dict[str, str]:
     """The digests of tables made from the whole log."""
-    with closing(open_tables(workspace, tmp_path_factory.mktemp("whole"))) as tables:
-        list(catch_up(tables, workspace.log.read_arrow))
-        return tables.database.digests(values=True)
+    return first_tables.database.digests(values=True)
 
 
 @pytest.fixture(scope="module")
-def snapshots(workspace: Workspace, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def snapshots(
+    first_weeks: Workspace, first_tables: Tables, tmp_path_factory: pytest.TempPathFactory
+) -> Path:
     """Two snapshots, of which the one with the personal columns is newer."""
-    folder, last = tmp_path_factory.mktemp("snapshots"), workspace.log.last_position()
-    with closing(open_tables(workspace, tmp_path_factory.mktemp("source"))) as tables:
-        for name, share, personal in (("new", 0.7, True), ("old", 0.3, False)):
-            within = Bounds(None, int(last * share))
-            list(catch_up(tables, workspace.log.read_arrow))
-            write_snapshot(
-                tables, workspace, folder / name, Format.duckdb, within, personal=personal
-            )
+    folder, last = tmp_path_factory.mktemp("snapshots"), first_weeks.log.last_position()
+    for name, share, personal in (("new", 0.7, True), ("old", 0.3, False)):
+        within = Bounds(None, int(last * share))
+        write_snapshot(
+            first_tables, first_weeks, folder / name, Format.duckdb, within, personal=personal
+        )
     return folder
 
 
@@ -72,21 +60,21 @@ def position_of(snapshot: Path) -> int:
 
 @pytest.mark.parametrize("name", ["", "new", "old"])
 def test_tables_begun_from_a_snapshot_are_those_of_the_log(
-    workspace: Workspace,
+    first_weeks: Workspace,
     expected: dict[str, str],
     snapshots: Path,
     tmp_path: Path,
     name: str,
 ):
     given = position_of(snapshots / (name or "new"))
-    assert begin_from(snapshots / name, tmp_path, workspace.log) == given
+    assert begin_from(snapshots / name, tmp_path, first_weeks.log) == given
     asked = []
 
     def read(after: int, limit: int) -> pa.Table:
         asked.append(after)
-        return workspace.log.read_arrow(after, limit)
+        return first_weeks.log.read_arrow(after, limit)
 
-    with closing(open_tables(workspace, tmp_path)) as tables:
+    with closing(open_tables(first_weeks, tmp_path)) as tables:
         list(catch_up(tables, read))
         assert tables.database.digests(values=True) == expected
         assert tables.database.query("SELECT count(*) FROM deal").item()
@@ -94,23 +82,23 @@ def test_tables_begun_from_a_snapshot_are_those_of_the_log(
 
 
 def test_without_keys_only_the_rest_is_read(
-    workspace: Workspace, snapshots: Path, expected: dict[str, str], tmp_path: Path
+    first_weeks: Workspace, snapshots: Path, expected: dict[str, str], tmp_path: Path
 ):
-    given = begin_from(snapshots / "old", tmp_path, workspace.log)
+    given = begin_from(snapshots / "old", tmp_path, first_weeks.log)
     with closing(Tables(tmp_path)) as tables:
         assert tables.taken == given > 0
-        list(catch_up(tables, workspace.log.read_arrow))
+        list(catch_up(tables, first_weeks.log.read_arrow))
         found = tables.database.digests(values=True)
     assert found == {name: expected[name] for name in found}
 
 
-def test_tables_that_are_there_are_kept(workspace: Workspace, snapshots: Path, tmp_path: Path):
-    begin_from(snapshots / "new", tmp_path, workspace.log)
+def test_tables_that_are_there_are_kept(first_weeks: Workspace, snapshots: Path, tmp_path: Path):
+    begin_from(snapshots / "new", tmp_path, first_weeks.log)
     with closing(Tables(tmp_path)) as tables:
-        list(catch_up(tables, workspace.log.read_arrow))
-    assert begin_from(snapshots, tmp_path, workspace.log) == 0
+        list(catch_up(tables, first_weeks.log.read_arrow))
+    assert begin_from(snapshots, tmp_path, first_weeks.log) == 0
     with closing(Tables(tmp_path)) as tables:
-        assert tables.taken == workspace.log.last_position()
+        assert tables.taken == first_weeks.log.last_position()
 
 
 def flip(path: Path) -> None:
@@ -138,7 +126,7 @@ UNFIT: dict[str, tuple[Callable[[Path], Any], str]] = {
     "half": (lambda s: (s / "backstory.duckdb").unlink(), "No such file"),
     "other declarations": (says(declarations="2-0123456789ab"), "other declarations"),
     "another log": (says(event_id="0198a1b2-0000-7000-8000-000000000000"), "another log"),
-    "ahead of the log": (says(position=10**9), "another log"),
+    "ahead of the log": (says(position=10**9), "and the log ends at"),
     "a moment": (says(as_of="2024-03-31T00:00:00+00:00"), "had happened by"),
     "parquet": (says(format="parquet"), "this one is parquet"),
     "no manifest": (lambda s: (s / "manifest.json").write_text("{"), "no readable manifest"),
@@ -148,7 +136,7 @@ UNFIT: dict[str, tuple[Callable[[Path], Any], str]] = {
 
 @pytest.mark.parametrize("wrong", UNFIT)
 def test_a_snapshot_that_does_not_fit_is_refused(
-    workspace: Workspace, snapshots: Path, tmp_path: Path, wrong: str
+    first_weeks: Workspace, snapshots: Path, tmp_path: Path, wrong: str
 ):
     spoil, reason = UNFIT[wrong]
     snapshot, folder = tmp_path / "snapshot", tmp_path / "tables"
@@ -157,7 +145,7 @@ def test_a_snapshot_that_does_not_fit_is_refused(
         (snapshot / path.name).write_bytes(path.read_bytes())
     spoil(snapshot)
     with capture_logs() as lines:
-        assert begin_from(snapshot, folder, workspace.log) == 0
+        assert begin_from(snapshot, folder, first_weeks.log) == 0
     refused = [line for line in lines if line["event"] == "snapshot.refused"]
     assert reason in refused[0]["reason"]
     assert lines[-1]["event"] == "snapshot.none"
@@ -165,7 +153,7 @@ def test_a_snapshot_that_does_not_fit_is_refused(
 
 
 def test_after_a_refusal_an_older_snapshot_serves(
-    workspace: Workspace, snapshots: Path, tmp_path: Path
+    first_weeks: Workspace, snapshots: Path, tmp_path: Path
 ):
     folder = tmp_path / "snapshots"
     for name in ("new", "old"):
@@ -173,17 +161,54 @@ def test_after_a_refusal_an_older_snapshot_serves(
         for path in (snapshots / name).iterdir():
             (folder / name / path.name).write_bytes(path.read_bytes())
     flip(folder / "new" / "backstory.duckdb")
-    found = begin_from(folder, tmp_path / "tables", workspace.log)
+    found = begin_from(folder, tmp_path / "tables", first_weeks.log)
     assert found == position_of(snapshots / "old")
 
 
-def test_a_server_begins_both_its_tables_from_a_snapshot(
-    workspace: Workspace, snapshots: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+def test_a_server_begins_from_the_newest_whole_snapshot_of_its_directory(
+    postgres_url: str, tmp_path: Path
 ):
-    (tmp_path / "master.key").write_bytes((workspace.directory / "master.key").read_bytes())
-    served.begin(tmp_path, workspace.database_url, snapshots)
-    for folder in (current(tmp_path), tmp_path / "read_node"):
-        with closing(Tables(folder)) as tables:
-            assert tables.taken == position_of(snapshots / "new")
+    data = tmp_path / "data"
+    with empty_database(postgres_url) as url, Workspace.open(data, url) as workspace:
+        with Writer(workspace.log) as writer:
+            tell(history(END)[:60], writer, lambda _: None)
+        last = workspace.log.last_position()
+        with closing(open_tables(workspace, tmp_path / "whole")) as whole:
+            list(catch_up(whole, workspace.log.read_arrow))
+            for name, known_at in (("1", last // 3), ("2", last // 2), ("3", last)):
+                within = Bounds(None, known_at)
+                write_snapshot(whole, workspace, data / "snapshots" / name, Format.duckdb, within)
+        flip(data / "snapshots" / "3" / "backstory.duckdb")
+        said = served(data, url, last)
+        assert "was damaged or changed" in said
+        begun_from = [line for line in said.splitlines() if "snapshot.begun_from" in line]
+        assert [json.loads(line)["position"] for line in begun_from] == [last // 2] * 2
+        with closing(open_tables(workspace)) as begun:
+            assert begun.position >= last
+            with closing(open_tables(workspace, tmp_path / "again")) as again:
+                list(catch_up(again, workspace.log.read_arrow, begun.position))
+                assert begun.database.digests(values=True) == again.database.digests(values=True)
+
+
+def served(data: Path, url: str, position: int) -> str:
+    """What a server says until its tables have come to a position."""
+    serve = [sys.executable, "-m", "cli", "serve", "--data", str(data), "--port", "0"]
+    with subprocess.Popen(
+        [*serve, "--database-url", url], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    ) as server:
+        said = ""
+        while "Backstory serves" not in said:
+            said += (line := server.stdout.readline())
+            assert line, said
+        health = re.search(r"http://127.0.0.1:\d+", said)[0] + "/health"
+        while httpx.get(health).json()["tables"]["position"] < position:
+            time.sleep(0.1)
+        server.terminate()
+        return said + server.communicate()[0]
+
+
+def test_a_folder_of_snapshots_that_is_named_has_to_be_there(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
     assert main(["serve", "--snapshot", str(tmp_path / "none"), "--data", str(tmp_path)]) == 2
-    assert "does not exist" in capsys.readouterr().err
+    assert "does not exist" in " ".join(capsys.readouterr().err.replace("│", " ").split())

@@ -10,7 +10,7 @@ import psycopg
 import pytest
 import structlog
 
-from benchmarks import write
+from benchmarks import length, write
 from benchmarks.__main__ import NAMES, main, warnings_only
 from benchmarks.base import Must, Report, median_ratio, percentile
 from benchmarks.contest import Ground
@@ -33,6 +33,7 @@ def _ground(tmp_path: Path, postgres_url: str, monkeypatch) -> Iterator[None]:
 
     monkeypatch.setattr(Ground, "prepared", prepared)
     monkeypatch.setattr(write, "POOLS", (5,))
+    monkeypatch.setattr(length, "WINDOWS", 1)
     monkeypatch.setattr(write, "others", lambda *_: ())
     yield
     with psycopg.connect(postgres_url, autocommit=True) as connection:

@@ -11,9 +11,7 @@ import pytest
 import sqlalchemy as sa
 
 from cli import main
-from cli.demo.history import history, tell
 from eventstore.workspace import Workspace
-from eventstore.writer import Writer
 from projections.catch_up import catch_up
 from projections.tables import Tables
 from replay.publication import publish
@@ -24,24 +22,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-END = datetime(2026, 7, 1, tzinfo=UTC)
-
-
-@pytest.fixture(scope="module")
-def workspace(tmp_path_factory: pytest.TempPathFactory, postgres_url: str) -> Iterator[Workspace]:
-    """The first weeks of the demo's company."""
-    with (
-        empty_database(postgres_url) as url,
-        Workspace.open(tmp_path_factory.mktemp("reported"), url) as workspace,
-    ):
-        with Writer(workspace.log) as writer:
-            tell(history(END)[:150], writer, lambda _: None)
-        yield workspace
-
 
 @pytest.fixture(scope="module")
 def tables(
-    workspace: Workspace, tmp_path_factory: pytest.TempPathFactory, postgres_url: str
+    first_weeks: Workspace, tmp_path_factory: pytest.TempPathFactory, postgres_url: str
 ) -> Iterator[tuple[Tables, str]]:
     """Tables that were published in steps, one of which was cut off in its midst."""
     with (
@@ -49,9 +33,9 @@ def tables(
         closing(Tables(tmp_path_factory.mktemp("tables"))) as tables,
         closing(Reporting(url, "reporting")) as target,
     ):
-        take, last = target._take, workspace.log.last_position()
+        take, last = target._take, first_weeks.log.last_position()
         for number in (1, 2, 3):
-            list(catch_up(tables, workspace.log.read_arrow, last * number // 3))
+            list(catch_up(tables, first_weeks.log.read_arrow, last * number // 3))
             tables.settle(fully=True)
             if number > 1:
 
@@ -132,15 +116,15 @@ def test_no_personal_column_is_published(tables: tuple[Tables, str]):
 
 
 def test_the_command_line_publishes_in_postgresql(
-    workspace: Workspace, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    first_weeks: Workspace, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ):
-    url = workspace.database_url
+    url = first_weeks.database_url
     (tmp_path / "data").mkdir()
-    key = (workspace.directory / "master.key").read_bytes()
+    key = (first_weeks.directory / "master.key").read_bytes()
     (tmp_path / "data" / "master.key").write_bytes(key)
     given = ["--data", str(tmp_path / "data"), "--database-url", url, "--once"]
     assert main(["publish", "postgresql", *given]) == 0
-    assert f"position {workspace.log.last_position():,}" in capsys.readouterr().err
+    assert f"position {first_weeks.log.last_position():,}" in capsys.readouterr().err
     with psycopg.connect(url) as connection:
         assert connection.execute("SELECT count(*) > 0 FROM reporting.event").fetchone() == (True,)
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from contextlib import closing
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import duckdb
@@ -16,50 +15,26 @@ import pytest
 import replay.parquet
 import replay.snapshot
 from cli import main
-from cli.demo.history import history, tell
 from eventstore.workspace import Workspace
-from eventstore.writer import Writer
 from replay.base import Bounds
 from replay.snapshot import Format, NoKeys, SnapshotExists, read_manifest, write_snapshot
 from replay.tables import catch_up, open_tables
 from tests.databases import empty_database
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
     from projections.tables import Tables
 
-END = datetime(2026, 7, 1, tzinfo=UTC)
-
-
-@pytest.fixture(scope="module")
-def workspace(tmp_path_factory: pytest.TempPathFactory, postgres_url: str) -> Iterator[Workspace]:
-    """The first weeks of the demo's company."""
-    with (
-        empty_database(postgres_url) as url,
-        Workspace.open(tmp_path_factory.mktemp("exported"), url) as workspace,
-    ):
-        with Writer(workspace.log) as writer:
-            tell(history(END)[:260], writer, lambda _: None)
-        yield workspace
-
-
-@pytest.fixture(scope="module")
-def tables(workspace: Workspace) -> Iterator[Tables]:
-    with closing(open_tables(workspace)) as tables:
-        catch_up(tables, workspace.log, workspace.log.last_position())
-        yield tables
-
 
 @pytest.fixture(scope="module")
 def written(
-    workspace: Workspace, tables: Tables, tmp_path_factory: pytest.TempPathFactory
+    first_weeks: Workspace, first_tables: Tables, tmp_path_factory: pytest.TempPathFactory
 ) -> dict[Format, Path]:
     """A snapshot of each format."""
     folder = tmp_path_factory.mktemp("snapshots")
     for how in Format:
-        write_snapshot(tables, workspace, folder / how, how)
+        write_snapshot(first_tables, first_weeks, folder / how, how)
     return {how: folder / how for how in Format}
 
 
@@ -67,21 +42,21 @@ def digests(manifest: replay.snapshot.Manifest) -> dict[str, str]:
     return {name: table.digest for name, table in manifest.tables.items() if table.digest}
 
 
-def built_until(workspace: Workspace, folder: Path, position: int) -> dict[str, str]:
-    with closing(open_tables(workspace, folder)) as tables:
-        catch_up(tables, workspace.log, position)
+def built_until(first_weeks: Workspace, folder: Path, position: int) -> dict[str, str]:
+    with closing(open_tables(first_weeks, folder)) as tables:
+        catch_up(tables, first_weeks.log, position)
         return tables.digests()
 
 
 @pytest.mark.parametrize("how", Format)
 def test_an_export_says_what_it_is(
-    workspace: Workspace, tables: Tables, written: dict[Format, Path], how: Format
+    first_weeks: Workspace, first_tables: Tables, written: dict[Format, Path], how: Format
 ):
     manifest = read_manifest(written[how])
-    assert manifest.position == workspace.log.last_position()
+    assert manifest.position == first_weeks.log.last_position()
     assert manifest.format is how
     assert not manifest.personal
-    found = tables.digests()
+    found = first_tables.digests()
     assert digests(manifest) == {n: d for n, d in found.items() if n in manifest.tables}
     assert "deal" in manifest.tables
     assert not any(table.personal for table in manifest.tables.values())
@@ -95,7 +70,7 @@ def test_an_export_says_what_it_is(
 
 
 def test_a_duckdb_file_has_tables_reports_comments_and_time_travel(
-    tables: Tables, written: dict[Format, Path]
+    first_tables: Tables, written: dict[Format, Path]
 ):
     with duckdb.connect(str(written[Format.duckdb] / "backstory.duckdb"), read_only=True) as file:
         file.execute("SET TimeZone = 'UTC'")
@@ -109,7 +84,7 @@ def test_a_duckdb_file_has_tables_reports_comments_and_time_travel(
             "SELECT * FROM deal_pipeline()",
             "SELECT count(*) FROM event",
         ):
-            with tables.database.connection() as connection:
+            with first_tables.database.connection() as connection:
                 assert ask(sql) == connection.execute(sql).fetchall()
         [(said,)] = ask("SELECT comment FROM duckdb_views() WHERE view_name = 'deal'")
         assert said.startswith("Deals")
@@ -128,16 +103,18 @@ READERS = {
 
 
 @pytest.mark.parametrize("reader", READERS)
-def test_parquet_is_read_by_other_tools(tables: Tables, written: dict[Format, Path], reader: str):
+def test_parquet_is_read_by_other_tools(
+    first_tables: Tables, written: dict[Format, Path], reader: str
+):
     for name in ("deal", "deal_history", "stage_change", "event"):
         sql = f"SELECT id::VARCHAR AS id, position FROM {name} ORDER BY position, id"
-        expected = tables.database.query(sql).to_dicts()
+        expected = first_tables.database.query(sql).to_dicts()
         rows = READERS[reader](written[Format.parquet] / name)
         found = [{"id": row["id"], "position": row["position"]} for row in rows]
         assert sorted(found, key=lambda row: (row["position"], row["id"])) == expected
     deals = READERS[reader](written[Format.parquet] / "deal")
     assert sum(deal["amount"] for deal in deals) == sum(
-        tables.database.query("SELECT amount FROM deal")["amount"]
+        first_tables.database.query("SELECT amount FROM deal")["amount"]
     )
 
 
@@ -154,34 +131,36 @@ def test_parquet_has_only_types_that_spark_reads(written: dict[Format, Path]):
     assert b"Unit: money" in field.metadata[b"comment"]
 
 
-def test_spark_reads_the_parquet(tables: Tables, written: dict[Format, Path]):
+def test_spark_reads_the_parquet(first_tables: Tables, written: dict[Format, Path]):
     spark_sql = pytest.importorskip("pyspark.sql")
     spark = spark_sql.SparkSession.builder.master("local[1]").getOrCreate()
     try:
         for folder in written[Format.parquet].iterdir():
             if folder.is_dir():
                 rows = spark.read.parquet(str(folder)).collect()
-                expected = tables.database.query(f"SELECT count(*) FROM {folder.name}").item()
+                expected = first_tables.database.query(f"SELECT count(*) FROM {folder.name}").item()
                 assert len(rows) == expected
         deals = spark.read.parquet(str(written[Format.parquet] / "deal"))
         assert sum(row.amount for row in deals.collect()) == sum(
-            tables.database.query("SELECT amount FROM deal")["amount"]
+            first_tables.database.query("SELECT amount FROM deal")["amount"]
         )
     finally:
         spark.stop()
 
 
 def test_a_large_table_is_cut_by_year(
-    workspace: Workspace, tables: Tables, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    first_weeks: Workspace, first_tables: Tables, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setattr(replay.parquet, "LARGE_ROWS", 50)
-    write_snapshot(tables, workspace, tmp_path / "cut", Format.parquet)
+    write_snapshot(first_tables, first_weeks, tmp_path / "cut", Format.parquet)
     events = tmp_path / "cut" / "event"
     assert {path.name for path in events.iterdir()} == {
         f"year={year}"
-        for year in tables.database.query("SELECT DISTINCT year(occurred_at) FROM event")[:, 0]
+        for year in first_tables.database.query("SELECT DISTINCT year(occurred_at) FROM event")[
+            :, 0
+        ]
     }
-    rows = tables.database.query("SELECT count(*) FROM event").item()
+    rows = first_tables.database.query("SELECT count(*) FROM event").item()
     assert duckdb.sql(f"FROM read_parquet('{events}/**/*.parquet', hive_partitioning := true)"
                       ).shape[0] == rows  # fmt: skip
     found = pl.read_parquet(events, hive_partitioning=True)
@@ -190,27 +169,32 @@ def test_a_large_table_is_cut_by_year(
 
 
 def test_what_was_known_at_a_position_is_what_was_built_up_to_there(
-    workspace: Workspace, tables: Tables, tmp_path: Path
+    first_weeks: Workspace, first_tables: Tables, tmp_path: Path
 ):
-    known_at = int(workspace.log.last_position() * 0.6)
+    known_at = int(first_weeks.log.last_position() * 0.6)
     manifest = write_snapshot(
-        tables, workspace, tmp_path / "past", Format.duckdb, Bounds(None, known_at), personal=True
+        first_tables,
+        first_weeks,
+        tmp_path / "past",
+        Format.duckdb,
+        Bounds(None, known_at),
+        personal=True,
     )
     assert manifest.position <= known_at
-    assert digests(manifest) == built_until(workspace, tmp_path / "built", known_at)
+    assert digests(manifest) == built_until(first_weeks, tmp_path / "built", known_at)
 
 
 def test_an_export_as_of_a_time_shows_what_was_true_then(
-    workspace: Workspace, tables: Tables, tmp_path: Path
+    first_weeks: Workspace, first_tables: Tables, tmp_path: Path
 ):
-    [(as_of,)] = tables.database.query(
+    [(as_of,)] = first_tables.database.query(
         "SELECT occurred_at FROM event ORDER BY occurred_at OFFSET 130 LIMIT 1"
     ).rows()
-    write_snapshot(tables, workspace, tmp_path / "then", Format.duckdb, Bounds(as_of, None))
+    write_snapshot(first_tables, first_weeks, tmp_path / "then", Format.duckdb, Bounds(as_of, None))
     with duckdb.connect(str(tmp_path / "then" / "backstory.duckdb"), read_only=True) as file:
         for name in ("lead", "deal", "customer", "interaction", "event"):
             sql = f"SELECT position FROM {name}"
-            then = tables.database.sql_as_of(sql, as_of=as_of)
+            then = first_tables.database.sql_as_of(sql, as_of=as_of)
             plain = "SELECT count(*), max(position) FROM " + name
             [(rows, last)] = file.execute(plain).fetchall()
             assert rows == len(then)
@@ -218,14 +202,16 @@ def test_an_export_as_of_a_time_shows_what_was_true_then(
 
 
 def test_personal_columns_are_there_only_when_asked_for(
-    workspace: Workspace, tables: Tables, tmp_path: Path
+    first_weeks: Workspace, first_tables: Tables, tmp_path: Path
 ):
-    manifest = write_snapshot(tables, workspace, tmp_path / "all", Format.parquet, personal=True)
+    manifest = write_snapshot(
+        first_tables, first_weeks, tmp_path / "all", Format.parquet, personal=True
+    )
     assert manifest.tables["lead_personal"].personal
     found = pl.read_parquet(tmp_path / "all" / "lead_personal")
     assert found["email"].drop_nulls().len() > 10
     with (
-        Workspace.open(workspace.directory, workspace.database_url, keys=False) as locked,
+        Workspace.open(first_weeks.directory, first_weeks.database_url, keys=False) as locked,
         closing(open_tables(locked, tmp_path / "locked")) as closed,
         pytest.raises(NoKeys),
     ):
@@ -234,22 +220,24 @@ def test_personal_columns_are_there_only_when_asked_for(
 
 
 def test_a_snapshot_that_fails_leaves_nothing(
-    workspace: Workspace, tables: Tables, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    first_weeks: Workspace, first_tables: Tables, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     def full(*_: object) -> None:
         raise OSError("no space left")
 
     monkeypatch.setattr(replay.snapshot, "write_parquet", full)
     with pytest.raises(OSError, match="no space"):
-        write_snapshot(tables, workspace, tmp_path / "half", Format.parquet)
+        write_snapshot(first_tables, first_weeks, tmp_path / "half", Format.parquet)
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_folder_in_use_is_left_alone(workspace: Workspace, tables: Tables, tmp_path: Path):
+def test_a_folder_in_use_is_left_alone(
+    first_weeks: Workspace, first_tables: Tables, tmp_path: Path
+):
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "letter.txt").write_text("dear")
     with pytest.raises(SnapshotExists):
-        write_snapshot(tables, workspace, tmp_path / "mine", Format.duckdb)
+        write_snapshot(first_tables, first_weeks, tmp_path / "mine", Format.duckdb)
     assert [p.name for p in (tmp_path / "mine").iterdir()] == ["letter.txt"]
 
 
