@@ -133,7 +133,7 @@ class Delivery:
 
         def decide(world: Any, state: Any) -> Iterable[Any]:
             self._check()
-            return command.decide_in(world, state)
+            return command.decided(world, state)
 
         return decide
 

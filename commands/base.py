@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, Generic, Protocol, TypeVar, get_args
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Protocol, TypeVar, get_args, get_origin
 from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict
+from typing_extensions import TypeAliasType
 
-from domain.base import Event, State
+from domain.base import Event, ReferenceUnknown, Refusal, State, aggregate_of
+from domain.user import MODELS, SYSTEM, User
+from eventstore.batch import WrongAggregate
 from eventstore.intent import Looks
 
 if TYPE_CHECKING:
@@ -20,6 +23,9 @@ if TYPE_CHECKING:
 
 S = TypeVar("S", bound=State[Any])
 R = TypeVar("R", bound=State[Any])
+
+Reference = TypeAliasType("Reference", UUID, type_params=(S,))
+"""`Reference[User]`: the id of a user, who has to exist for the command to lead to anything."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,15 +65,16 @@ class Command(BaseModel, Generic[S]):
 
     `decide` yields events of the command's own stream, or `On(stream, event)` for others, and
     raises a `Refusal` when the business says no. It is pure. A wish that is already true yields
-    nothing. A command that has to look at other streams overrides `decide_in` instead.
+    nothing. A command that has to look at other streams overrides `decide_in` instead. Both may
+    count on what the command refers to: whoever asks calls `decided`.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     of: ClassVar[type[State[Any]]]
     creates: ClassVar[bool] = False
-    naming: ClassVar[tuple[str, ...]] = ()
-    """Its fields that are ids of other records."""
+    referring: ClassVar[dict[str, type[State[Any]]]] = {}
+    """Its fields that are references, and to what."""
     example: ClassVar[dict[str, Any]] = {}
 
     def __init_subclass__(cls, *, creates: bool = False, **kwargs: Any) -> None:
@@ -80,11 +87,12 @@ class Command(BaseModel, Generic[S]):
             arguments = base.__dict__.get("__pydantic_generic_metadata__", {}).get("args", ())
             if arguments and isinstance(arguments[0], type):
                 cls.of = arguments[0]
-        cls.naming = tuple(
-            name
+        cls.referring = {
+            name: get_args(kind)[0]
             for name, field in cls.model_fields.items()
-            if UUID in {field.annotation, *get_args(field.annotation)}
-        )
+            for kind in (field.annotation, *get_args(field.annotation))
+            if get_origin(kind) is Reference
+        }
 
     def decide(self, state: S, /) -> Iterator[Event | On]:
         """Events that follow from this wish in this state."""
@@ -94,18 +102,59 @@ class Command(BaseModel, Generic[S]):
         """`decide`, with a view of other streams."""
         return self.decide(state)
 
+    def decided(self, world: World, state: S, /) -> Iterable[Event | On]:
+        """What follows; refused with `ReferenceUnknown` if it refers to what does not exist.
+
+        Two answers come before that one: that its own record is unknown, and that the wish is true
+        already, whatever has become of what it refers to.
+        """
+        for name, of, id_ in self.references():
+            if not _exists(world, of, id_):
+                unknown = ReferenceUnknown(field=name, id=id_, record=aggregate_of(of))
+                return self._without(unknown, world, state)
+        return self.decide_in(world, state)
+
+    def _without(self, unknown: Refusal, world: World, state: S) -> Iterable[Event | On]:
+        if state == self.of():
+            if self.creates:
+                raise unknown
+            return self.decide_in(world, state)
+        try:
+            follows = next(iter(self.decide_in(world, state)), None)
+        except Refusal:
+            raise unknown from None
+        if follows is not None:
+            raise unknown
+        return ()
+
+    def references(self) -> Iterator[tuple[str, type[State[Any]], UUID]]:
+        """What it refers to, as (field, kind of record, id)."""
+        for name, of in self.referring.items():
+            id_ = getattr(self, name)
+            if id_ is not None:
+                yield name, of, id_
+
     def claims(self) -> Iterator[tuple[str, str]]:
         """Reservations it will ask for or about, as (kind, value), as far as it can tell."""
         yield from ()
 
     def looks(self) -> Looks:
         """What its decision will look at beside its own stream; looked up in one trip with it."""
-        named = (getattr(self, name) for name in self.naming)
-        return Looks(tuple(id_ for id_ in named if id_ is not None), tuple(self.claims()))
+        return Looks(tuple(id_ for _, _, id_ in self.references()), tuple(self.claims()))
 
     def fields(self) -> dict[str, Any]:
         """The fields as they are, ready for an event of the same shape."""
         return {name: getattr(self, name) for name in self.__pydantic_fields__}
+
+
+def _exists(world: World, of: type[State[Any]], id_: UUID) -> bool:
+    """Whether there is such a record. Who asks has shown a key; the fixed users always were."""
+    try:
+        if world.load(of, id_) != of():
+            return True
+    except WrongAggregate:
+        return False
+    return of is User and id_ in {world.actor, SYSTEM, MODELS}
 
 
 def handle(
@@ -115,4 +164,4 @@ def handle(
 
     It holds the receipt, the `Refusal`, or an `EventStoreError`.
     """
-    return writer.submit(stream_id, command.of, command.decide_in, context, command.looks())
+    return writer.submit(stream_id, command.of, command.decided, context, command.looks())

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from commands.base import Command, On, World
-from domain.base import Refusal, State
+from domain.base import State
 from domain.campaign import (
     COST_MAX,
     Campaign,
@@ -41,17 +41,14 @@ from domain.campaign import (
     TouchKind,
     campaign_member_id,
 )
-from domain.contact import Contact, ContactUnknown
-from domain.lead import Lead, LeadUnknown
+from domain.contact import Contact
+from domain.lead import Lead
 from domain.values import Currency, Day, Line, Moment, Text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-MEMBERS: dict[MemberType, tuple[type[State[Any]], type[Refusal]]] = {
-    "lead": (Lead, LeadUnknown),
-    "contact": (Contact, ContactUnknown),
-}
+MEMBERS: dict[MemberType, type[State[Any]]] = {"lead": Lead, "contact": Contact}
 """Who can be a member, by the type that is named."""
 
 
@@ -185,6 +182,9 @@ class AddCampaignMember(Command[Campaign]):
 
     example = {"member_id": "00000000-0000-4000-8000-000000000005", "member_type": "lead"}
 
+    def references(self) -> Iterator[tuple[str, type[State[Any]], UUID]]:
+        yield "member_id", MEMBERS[self.member_type], self.member_id
+
     def decide_in(self, world: World, campaign: Campaign, /) -> Iterator[On]:
         known(campaign)
         stream_id = campaign_member_id(world.id, self.member_id)
@@ -192,9 +192,6 @@ class AddCampaignMember(Command[Campaign]):
             return
         if campaign.status == "completed":
             raise CampaignOver
-        of, unknown = MEMBERS[self.member_type]
-        if world.load(of, self.member_id) == of():
-            raise unknown
         yield On(stream_id, CampaignMemberAdded(**self.fields(), campaign_id=world.id))
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 from uuid import UUID
 
-from commands.base import Command, World
+from commands.base import Command, Reference, World
 from commands.custom_fields import CustomValues, custom_changes, custom_values
 from domain.contact import (
     ANY_PURPOSE,
@@ -33,8 +33,8 @@ from domain.contact import (
     Role,
     email_of_contact,
 )
-from domain.customer import Customer, CustomerUnknown
-from domain.lead import Lead, LeadUnknown
+from domain.customer import Customer
+from domain.lead import Lead
 from domain.values import Day, EmailAddress, Line, Phone, Slug, email_kind, title_level
 
 if TYPE_CHECKING:
@@ -48,8 +48,8 @@ class CreateContact(Command[Contact], creates=True):
     email: EmailAddress | None = None
     phone: Phone | None = None
     title: Line | None = None
-    lead_id: UUID | None = None
-    customer_id: UUID | None = None
+    lead_id: Reference[Lead] | None = None
+    customer_id: Reference[Customer] | None = None
     role: Role = "other"
     custom: CustomValues = {}
 
@@ -83,11 +83,8 @@ class CreateContact(Command[Contact], creates=True):
                 raise ContactAlreadyCreated
             return
         email_must_be_free(world, self.email)
-        if self.lead_id and world.load(Lead, self.lead_id).status == "unknown":
-            raise LeadUnknown
         yield created
         if self.customer_id:
-            must_exist(world, self.customer_id)
             yield ContactLinked(customer_id=self.customer_id, role=self.role, since=None)
 
 
@@ -163,7 +160,7 @@ class ChangeContactTitle(Command[Contact]):
 class LinkContact(Command[Contact]):
     """Record the role a person plays at a customer."""
 
-    customer_id: UUID
+    customer_id: Reference[Customer]
     role: Role = "other"
     since: Day | None = None
 
@@ -179,7 +176,6 @@ class LinkContact(Command[Contact]):
         if contact.links.get(self.customer_id) == linked:
             return
         must_be_active(contact)
-        must_exist(world, self.customer_id)
         yield linked
 
 
@@ -316,9 +312,3 @@ def email_must_be_free(world: World, email: str | None) -> None:
     holder = world.holder(*email_of_contact(email)) if email else None
     if holder not in {None, world.id}:
         raise ContactEmailTaken(contact_id=holder)
-
-
-def must_exist(world: World, customer_id: UUID) -> None:
-    """Refuse a role at a customer who was never created."""
-    if world.load(Customer, customer_id).status == "unknown":
-        raise CustomerUnknown

@@ -7,22 +7,23 @@ from __future__ import annotations
 
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Self
-from uuid import UUID
 
 from pydantic import model_validator
 
-from commands.base import Command, On, World
+from commands.base import Command, On, Reference, World
 from commands.deal import Price, may_buy, place
 from commands.lead import known
 from domain.base import HIDDEN, Event
 from domain.contact import Contact, ContactCreated, ContactLinked, Role, email_of_contact
 from domain.customer import Customer, CustomerCreated, identity_of_customer
-from domain.deal import Deal, DealOfAnotherCustomer, DealOpened, DealUnknown
+from domain.deal import Deal, DealOfAnotherCustomer, DealOpened
 from domain.lead import Lead, LeadCaptured, LeadConverted, LeadHidden, LeadNotOpen
+from domain.pipeline import Pipeline
 from domain.values import NIL, Currency, Day, Line, Slug, email_kind, title_level
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from uuid import UUID
 
 
 class ConvertLead(Command[Lead]):
@@ -34,12 +35,12 @@ class ConvertLead(Command[Lead]):
     before anybody has judged them, and of some only the outcome is known.
     """
 
-    customer_id: UUID | None = None
+    customer_id: Reference[Customer] | None = None
     role: Role = "other"
-    deal_id: UUID | None = None
+    deal_id: Reference[Deal] | None = None
     create_deal: bool = False
     deal_name: Line | None = None
-    pipeline_id: UUID | None = None
+    pipeline_id: Reference[Pipeline] | None = None
     stage: Slug | None = None
     amount: Price = Decimal(0)
     currency: Currency | None = None
@@ -121,12 +122,8 @@ class ConvertLead(Command[Lead]):
 
     def deal(self, world: World, customer_id: UUID) -> UUID | None:
         """The deal that is named, if it is this customer's."""
-        if self.deal_id is not None:
-            deal = world.load(Deal, self.deal_id)
-            if deal.status == "unknown":
-                raise DealUnknown
-            if deal.customer_id != customer_id:
-                raise DealOfAnotherCustomer
+        if self.deal_id and world.load(Deal, self.deal_id).customer_id != customer_id:
+            raise DealOfAnotherCustomer
         return self.deal_id
 
     def terms(self) -> dict[str, Any]:

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated, Self
-from uuid import UUID
 
 from pydantic import Field, model_validator
 
-from commands.base import Command, World
+from commands.base import Command, Reference, World
 from commands.custom_fields import CustomValues, custom_changes, custom_values
 from commands.user import may_own
 from domain.customer import (
@@ -30,6 +29,7 @@ from domain.customer import (
     Tier,
     identity_of_customer,
 )
+from domain.user import User
 from domain.values import Amount, Country, Currency, Line, Slug, Whole
 
 if TYPE_CHECKING:
@@ -49,8 +49,8 @@ class CreateCustomer(Command[Customer], creates=True):
     currency: Currency | None = None
     employees: Headcount | None = None
     annual_revenue: Amount | None = None
-    parent_id: UUID | None = None
-    owner: UUID | None = None
+    parent_id: Reference[Customer] | None = None
+    owner: Reference[User] | None = None
     custom: CustomValues = {}
 
     example = {
@@ -80,8 +80,6 @@ class CreateCustomer(Command[Customer], creates=True):
         if customer.status != "unknown":
             raise CustomerAlreadyCreated
         identity_must_be_free(world, self.name)
-        if self.parent_id and world.load(Customer, self.parent_id).status == "unknown":
-            raise CustomerUnknown
         if self.owner:
             may_own(world, self.owner)
         yield created
@@ -124,7 +122,7 @@ class ChangeCustomerTier(Command[Customer]):
 class AssignCustomer(Command[Customer]):
     """Make a user responsible for a customer."""
 
-    owner: UUID
+    owner: Reference[User]
 
     example = {"owner": "00000000-0000-4000-8000-000000000001"}
 

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated, Any
-from uuid import UUID
 
 from pydantic import Field
 
-from commands.base import Command, World
+from commands.base import Command, Reference, World
 from commands.custom_fields import CustomValues, custom_changes, custom_values
 from commands.user import may_own
-from domain.contact import Contact, ContactUnknown
-from domain.customer import Customer, CustomerNotActive, CustomerUnknown
+from domain.contact import Contact
+from domain.customer import Customer, CustomerNotActive
 from domain.deal import (
     Deal,
     DealAlreadyOpened,
@@ -33,11 +32,13 @@ from domain.deal import (
     DealWon,
     LossReason,
 )
-from domain.pipeline import Pipeline, PipelineNotActive, PipelineStage, PipelineUnknown
+from domain.pipeline import Pipeline, PipelineNotActive, PipelineStage
+from domain.user import User
 from domain.values import Amount, Currency, Day, Line, Slug, Text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from uuid import UUID
 
 Price = Annotated[Amount, Field(ge=0)]
 """What a deal is worth: never less than nothing."""
@@ -50,14 +51,14 @@ class OpenDeal(Command[Deal], creates=True):
     """
 
     name: Line
-    customer_id: UUID | None = None
-    contact_id: UUID | None = None
-    pipeline_id: UUID
+    customer_id: Reference[Customer] | None = None
+    contact_id: Reference[Contact] | None = None
+    pipeline_id: Reference[Pipeline]
     stage: Slug | None = None
     amount: Price
     currency: Currency
     expected_close: Day | None = None
-    owner: UUID | None = None
+    owner: Reference[User] | None = None
     product: Line | None = None
     custom: CustomValues = {}
 
@@ -80,8 +81,6 @@ class OpenDeal(Command[Deal], creates=True):
             return
         if self.customer_id:
             may_buy(world, self.customer_id)
-        if self.contact_id and world.load(Contact, self.contact_id).status == "unknown":
-            raise ContactUnknown
         if self.owner:
             may_own(world, self.owner)
         yield DealOpened(**wish | place(world, self.pipeline_id, self.stage))
@@ -90,7 +89,7 @@ class OpenDeal(Command[Deal], creates=True):
 class LinkDeal(Command[Deal]):
     """Say whose deal it is, where that was unknown or wrong."""
 
-    customer_id: UUID
+    customer_id: Reference[Customer]
 
     example = {"customer_id": "00000000-0000-4000-8000-000000000003"}
 
@@ -157,7 +156,7 @@ class ChangeDealCloseDate(Command[Deal]):
 class AssignDeal(Command[Deal]):
     """Make a user responsible for an open deal."""
 
-    owner: UUID
+    owner: Reference[User]
 
     example = {"owner": "00000000-0000-4000-8000-000000000001"}
 
@@ -274,10 +273,8 @@ def must_be_open(deal: Deal) -> None:
 
 
 def may_buy(world: World, customer_id: UUID) -> None:
-    """Refuse a customer who does not exist, or to whom we no longer sell."""
+    """Refuse a customer to whom we no longer sell."""
     customer = world.load(Customer, customer_id)
-    if customer.status == "unknown":
-        raise CustomerUnknown
     if customer.status != "active":
         raise CustomerNotActive(status=customer.status)
 
@@ -285,8 +282,6 @@ def may_buy(world: World, customer_id: UUID) -> None:
 def place(world: World, pipeline_id: UUID, stage: str | None) -> dict[str, Any]:
     """Where a new deal stands in a pipeline, as fields of its first event."""
     pipeline = world.load(Pipeline, pipeline_id)
-    if pipeline.status == "unknown":
-        raise PipelineUnknown
     if pipeline.status != "active":
         raise PipelineNotActive(status=pipeline.status)
     first = pipeline.open_stage(stage)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
-from uuid import UUID
 
-from commands.base import Command, World
+from commands.base import Command, Reference, World
 from commands.custom_fields import CustomValues, custom_changes, custom_values
 from commands.user import may_own
+from domain.campaign import Campaign
 from domain.lead import (
     Bant,
     BantTooLow,
@@ -30,6 +30,7 @@ from domain.lead import (
     LeadUnknown,
     email_of_lead,
 )
+from domain.user import User
 from domain.values import (
     Country,
     EmailAddress,
@@ -56,7 +57,7 @@ class CaptureLead(Command[Lead], creates=True):
     title: Line | None = None
     country: Country | None = None
     source: Line
-    campaign_id: UUID | None = None
+    campaign_id: Reference[Campaign] | None = None
     custom: CustomValues = {}
 
     example = {
@@ -86,7 +87,7 @@ class CaptureLead(Command[Lead], creates=True):
 class AssignLead(Command[Lead]):
     """Make a user responsible for a lead."""
 
-    owner: UUID
+    owner: Reference[User]
 
     example = {"owner": "00000000-0000-4000-8000-000000000001"}
 

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated
-from uuid import UUID
 
 from pydantic import Field
 
-from commands.base import Command, World
+from commands.base import Command, Reference, World
 from commands.custom_fields import CustomValues, custom_changes, custom_values
 from commands.user import may_own
-from domain.contact import Contact, ContactUnknown
-from domain.customer import Customer, CustomerUnknown
+from domain.contact import Contact
+from domain.customer import Customer
 from domain.ticket import (
     Channel,
     Priority,
@@ -45,6 +44,7 @@ from domain.ticket import (
     TicketUnassigned,
     TicketUnknown,
 )
+from domain.user import User
 from domain.values import Line, Text
 
 if TYPE_CHECKING:
@@ -56,14 +56,14 @@ Body = Annotated[Text, Field(min_length=1)]
 class OpenTicket(Command[Ticket], creates=True):
     """Record that somebody asks for help; a closed ticket is taken up again by a follow-up."""
 
-    customer_id: UUID | None = None
-    contact_id: UUID | None = None
+    customer_id: Reference[Customer] | None = None
+    contact_id: Reference[Contact] | None = None
     title: Line
     body: Text = ""
     channel: Channel
     priority: Priority = "normal"
     category: Line | None = None
-    follow_up_of: UUID | None = None
+    follow_up_of: Reference[Ticket] | None = None
     custom: CustomValues = {}
 
     example = {
@@ -81,14 +81,17 @@ class OpenTicket(Command[Ticket], creates=True):
             return
         if ticket.opened is not None:
             raise TicketAlreadyOpened
-        asked_by(world, self)
+        if self.follow_up_of:
+            before = world.load(Ticket, self.follow_up_of)
+            if before.status != "closed":
+                raise TicketFollowsUnclosed(follow_up_of=self.follow_up_of, status=before.status)
         yield opened
 
 
 class AssignTicket(Command[Ticket]):
     """Make an agent responsible for a ticket; a new ticket is open from then on."""
 
-    assignee: UUID
+    assignee: Reference[User]
 
     example = {"assignee": "00000000-0000-4000-8000-000000000001"}
 
@@ -320,18 +323,6 @@ def unsealed(ticket: Ticket) -> None:
     known(ticket)
     if ticket.status == "closed":
         raise TicketSealed
-
-
-def asked_by(world: World, wish: OpenTicket) -> None:
-    """Refuse a requester nobody knows, and a follow-up of a ticket that is not closed."""
-    if wish.customer_id and world.load(Customer, wish.customer_id).status == "unknown":
-        raise CustomerUnknown
-    if wish.contact_id and world.load(Contact, wish.contact_id).status == "unknown":
-        raise ContactUnknown
-    if wish.follow_up_of:
-        before = world.load(Ticket, wish.follow_up_of)
-        if before.status != "closed":
-            raise TicketFollowsUnclosed(follow_up_of=wish.follow_up_of, status=before.status)
 
 
 def started(ticket: Ticket) -> Iterator[TicketEvent]:

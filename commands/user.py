@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
-from uuid import UUID
 
-from commands.base import Command, World
+from commands.base import Command, Reference, World
 from domain.user import (
-    MODELS,
-    SYSTEM,
     ManagerBelow,
     ManagerNotActive,
     User,
@@ -30,6 +27,7 @@ from domain.values import EmailAddress, Line
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from uuid import UUID
 
 
 class RegisterUser(Command[User], creates=True):
@@ -39,7 +37,7 @@ class RegisterUser(Command[User], creates=True):
     email: EmailAddress | None = None
     handle: Line | None = None
     team: Line
-    manager_id: UUID | None = None
+    manager_id: Reference[User] | None = None
 
     example = {
         "name": "Ann Example",
@@ -72,7 +70,7 @@ class ChangeUserTeam(Command[User]):
     """Move a user to another team or manager."""
 
     team: Line
-    manager_id: UUID | None = None
+    manager_id: Reference[User] | None = None
 
     example = {"team": "West", "manager_id": "00000000-0000-4000-8000-000000000002"}
 
@@ -143,12 +141,6 @@ def may_manage(world: World, manager_id: UUID | None) -> None:
 
 
 def may_own(world: World, user_id: UUID) -> None:
-    """Refuse to give work to somebody who left, or whom nobody registered.
-
-    Who asks has shown a key; the fixed users were always there.
-    """
-    status = world.load(User, user_id).status
-    if status == "inactive":
+    """Refuse to give work to somebody who left."""
+    if world.load(User, user_id).status == "inactive":
         raise UserInactive(user_id=user_id)
-    if status == "unknown" and user_id not in {world.actor, SYSTEM, MODELS}:
-        raise UserUnknown

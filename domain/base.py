@@ -118,3 +118,7 @@ class Refusal(Exception):
     def __init__(self, **details: Any) -> None:
         self.details = details
         super().__init__(inspect.cleandoc(type(self).__doc__ or "").format(**details))
+
+
+class ReferenceUnknown(Refusal):
+    """{field} names {id}, which is no {record}."""

@@ -34,7 +34,7 @@ class Change:
         streams = chain.from_iterable(looks.streams for looks in each)
         return Looks(tuple(streams), tuple(chain.from_iterable(looks.claims for looks in each)))
 
-    def decide_in(self, world: World, state: State[Any], /) -> Iterator[Event | On]:
+    def decided(self, world: World, state: State[Any], /) -> Iterator[Event | On]:
         """Events of all commands, each decided on the state the ones before it lead to."""
         try:
             yield from list(in_turn(world, state, self.commands))
@@ -55,11 +55,11 @@ def in_turn(
     """What commands lead to, one after the other."""
     for command in commands:
         now = state
-        for decided in command.decide_in(world, now):
-            event = decided if isinstance(decided, Event) else decided.event
-            if isinstance(decided, Event) or decided.stream_id == world.id:
+        for item in command.decided(world, now):
+            event = item if isinstance(item, Event) else item.event
+            if isinstance(item, Event) or item.stream_id == world.id:
                 state = state.evolve(event)
-            yield decided
+            yield item
 
 
 def fixed_differences(

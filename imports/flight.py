@@ -78,9 +78,7 @@ class Flight:
         )
         looks = command.looks()
         while True:
-            future = self.writer.submit(
-                row.stream_id, command.of, command.decide_in, context, looks
-            )
+            future = self.writer.submit(row.stream_id, command.of, command.decided, context, looks)
             if not (future.done() and isinstance(future.exception(), Overloaded)):
                 return Answer(type(command).__name__, future, clipped)
             time.sleep(FULL_SECONDS)

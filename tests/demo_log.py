@@ -56,7 +56,7 @@ class Teller:
     def tell(self, step: Step) -> None:
         """Decide a step, and record what follows from it."""
         world = Asked(self, step)
-        decided = step.command.decide_in(world, world.load(step.command.of, step.stream))
+        decided = step.command.decided(world, world.load(step.command.of, step.stream))
         for item in list(decided):
             on = item if isinstance(item, On) else On(step.stream, item)
             recorded = self._record(on.stream_id, on.event, step)

@@ -2,17 +2,29 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date
 from decimal import Decimal
+from typing import TYPE_CHECKING
 from uuid import UUID
 
-from domain.contact import ContactCreated, ContactLinked
+from domain.activity import Activity, ActivityLogged
+from domain.campaign import Campaign, CampaignPlanned
+from domain.contact import Contact, ContactCreated, ContactLinked
 from domain.custom_fields import CustomFieldsDeclared
-from domain.customer import CustomerCreated
-from domain.deal import DealOpened
-from domain.lead import LeadCaptured, LeadQualified
-from domain.pipeline import PipelineDefined, PipelineStage
-from domain.user import UserDeactivated, UserRegistered
+from domain.customer import Customer, CustomerCreated
+from domain.deal import Deal, DealOpened
+from domain.lead import Lead, LeadCaptured, LeadQualified
+from domain.pipeline import Pipeline, PipelineDefined, PipelineStage
+from domain.ticket import Ticket, TicketOpened
+from domain.user import User, UserDeactivated, UserRegistered
+
+if TYPE_CHECKING:
+    from typing import Any
+
+    from commands.base import Command
+    from domain.base import Event, State
+    from tests.given import History
 
 CUSTOMER = UUID("00000000-0000-4000-8000-0000000000c1")
 CONTACT = UUID("00000000-0000-4000-8000-0000000000c2")
@@ -150,3 +162,58 @@ OPENED = DealOpened(
     custom={},
     custom_personal={},
 )
+
+ASKED = TicketOpened(
+    customer_id=None,
+    contact_id=None,
+    title="The invoice shows the wrong address",
+    body="",
+    channel="email",
+    priority="normal",
+    category=None,
+    follow_up_of=None,
+    custom={},
+    custom_personal={},
+)
+SPOKEN = ActivityLogged(
+    kind="call",
+    title=None,
+    customer_id=None,
+    contact_id=None,
+    lead_id=OTHER,
+    deal_id=None,
+    ticket_id=None,
+    owner=MOSES,
+    direction="inbound",
+    outcome="done",
+    duration_minutes=None,
+    note="",
+)
+PLANNED = CampaignPlanned(
+    name="Spring webinar",
+    channel="event",
+    objective="",
+    budget=None,
+    currency="EUR",
+    starts_on=None,
+    ends_on=None,
+)
+
+RECORDS: dict[type[State[Any]], Event] = {
+    Lead: CAPTURED,
+    Customer: CREATED,
+    Contact: MET,
+    Pipeline: DEFINED,
+    Deal: OPENED,
+    Activity: SPOKEN,
+    Ticket: ASKED,
+    Campaign: PLANNED,
+    User: at_work("otto"),
+}
+"""How a record of each kind begins."""
+
+
+def knowing(world: History, command: Command[Any]) -> History:
+    """The same world, where all that a command refers to exists, whatever that may reserve."""
+    named = {id_: (RECORDS[of],) for _, of, id_ in command.references()}
+    return replace(world, events={**world.events, **named})

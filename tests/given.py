@@ -21,6 +21,7 @@ import pytest
 from commands.base import Command, On
 from domain import AGGREGATES
 from domain.base import Event, Refusal, State, aggregate_of, fold
+from eventstore.batch import WrongAggregate
 from eventstore.naming import Naming, named_by
 from eventstore.reservations import AlreadyHeld
 
@@ -70,7 +71,7 @@ class History:
         """What the business answers to `command`."""
         world = History(self.events, self.id, by)
         try:
-            decided = tuple(command.decide_in(world, world.load(command.of, self.id)))
+            decided = tuple(command.decided(world, world.load(command.of, self.id)))
             world.after(decided)
         except Refusal as refusal:
             return Decision(world, command, (), refusal)
@@ -78,7 +79,10 @@ class History:
 
     def load(self, of: type[R], stream_id: UUID) -> R:
         """The state of a stream; blank when it has no events."""
-        return fold(of(), self.events.get(stream_id, ()))
+        events = self.events.get(stream_id, ())
+        if events and (found := _state_of(events[0])) is not of:
+            raise WrongAggregate(id=stream_id, found=aggregate_of(found), wanted=aggregate_of(of))
+        return fold(of(), events)
 
     def holder(self, kind: str, value: str) -> UUID | None:
         """The stream that holds a reservation."""

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from commands.base import On
 from commands.conversion import ConvertLead
-from domain.base import HIDDEN
+from domain.base import HIDDEN, ReferenceUnknown
 from domain.contact import ContactArchived, ContactUnlinked
 from domain.customer import CustomerClosed, CustomerNotActive
 from domain.deal import DealWon
@@ -25,7 +25,6 @@ from domain.lead import (
 from domain.pipeline import (
     PipelineNotActive,
     PipelineRetired,
-    PipelineUnknown,
     StageNotOpen,
     StageUnknown,
 )
@@ -239,9 +238,8 @@ def test_the_address_of_a_converted_lead_is_free_for_another_lead():
     ids=["no deal", "another amount", "another name", "another stage"],
 )
 def test_a_lead_is_not_converted_again_otherwise(otherwise):
-    given(CAPTURED, QUALIFIED, SOLD).and_on(NEW_DEAL, DEAL).when(otherwise).refused(
-        LeadNotOpen, status="converted"
-    )
+    sold = given(CAPTURED, QUALIFIED, SOLD).and_on(NEW_DEAL, DEAL).and_on(PIPELINE, DEFINED)
+    sold.when(otherwise).refused(LeadNotOpen, status="converted")
 
 
 def test_a_lead_converted_without_a_deal_gets_none_by_asking_again():
@@ -265,7 +263,7 @@ def test_a_lead_whose_person_was_forgotten_is_not_converted():
 
 def test_the_deal_of_a_conversion_needs_a_pipeline_that_takes_it():
     lead = given(CAPTURED, QUALIFIED)
-    lead.when(SELL).refused(PipelineUnknown)
+    lead.when(SELL).refused(ReferenceUnknown, field="pipeline_id", id=PIPELINE)
     lead.and_on(PIPELINE, DEFINED, PipelineRetired()).when(SELL).refused(PipelineNotActive)
     lead.and_on(PIPELINE, DEFINED).when(SELL.model_copy(update={"stage": "won"})).refused(
         StageNotOpen

@@ -17,6 +17,7 @@ from commands.customer import (
     SetCustomerCustomFields,
     SetCustomerPreferences,
 )
+from domain.base import ReferenceUnknown
 from domain.custom_fields import custom_fields_id
 from domain.customer import (
     CustomerAlreadyCreated,
@@ -79,7 +80,7 @@ def test_the_name_of_a_closed_customer_is_free():
 
 def test_a_customer_may_have_a_parent_that_exists():
     daughter = CREATE.model_copy(update={"parent_id": OTHER})
-    given().when(daughter).refused(CustomerUnknown)
+    given().when(daughter).refused(ReferenceUnknown, field="parent_id", id=OTHER)
     given().and_on(OTHER, RIVAL).when(daughter).then(but(CREATED, parent_id=OTHER))
 
 
@@ -186,7 +187,9 @@ def test_custom_fields_are_set_and_the_others_stay():
 
 
 def test_a_customer_is_not_its_own_parent():
-    given().when(CREATE.model_copy(update={"parent_id": HERE})).refused(CustomerUnknown)
+    given().when(CREATE.model_copy(update={"parent_id": HERE})).refused(
+        ReferenceUnknown, field="parent_id"
+    )
 
 
 def test_what_is_true_of_a_closed_customer_may_be_said_again():
@@ -217,4 +220,5 @@ def test_nothing_is_asked_of_a_customer_who_was_never_created(command: Command[A
 
 @pytest.mark.parametrize("command", CHANGES, ids=lambda command: type(command).__name__)
 def test_only_an_active_customer_changes(command: Command[Any]):
-    given(CREATED, CLOSED).when(command).refused(CustomerNotActive, status="closed")
+    closed = given(CREATED, CLOSED).and_on(MOSES, at_work("moses"))
+    closed.when(command).refused(CustomerNotActive, status="closed")

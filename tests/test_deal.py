@@ -21,9 +21,9 @@ from commands.deal import (
     SetDealCustomFields,
     WinDeal,
 )
-from domain.contact import ContactUnknown
+from domain.base import ReferenceUnknown
 from domain.custom_fields import custom_fields_id
-from domain.customer import CustomerClosed, CustomerNotActive, CustomerUnknown
+from domain.customer import CustomerClosed, CustomerNotActive
 from domain.deal import (
     DealAlreadyOpened,
     DealAmountChanged,
@@ -42,7 +42,6 @@ from domain.pipeline import (
     PipelineNotActive,
     PipelineRetired,
     PipelineRevised,
-    PipelineUnknown,
     StageNotLost,
     StageNotOpen,
     StageUnknown,
@@ -165,7 +164,7 @@ def test_a_deal_is_not_opened_again_with_other_values(change):
 
 
 def test_a_deal_is_opened_for_a_customer_who_exists():
-    given().and_on(PIPELINE, DEFINED).when(OPEN).refused(CustomerUnknown)
+    given().and_on(PIPELINE, DEFINED).when(OPEN).refused(ReferenceUnknown, field="customer_id")
 
 
 def test_a_deal_is_not_opened_for_a_customer_to_whom_we_no_longer_sell():
@@ -176,7 +175,7 @@ def test_a_deal_is_not_opened_for_a_customer_to_whom_we_no_longer_sell():
 
 def test_a_deal_is_not_opened_with_an_unknown_contact():
     talking = OPEN.model_copy(update={"contact_id": CONTACT})
-    sold().when(talking).refused(ContactUnknown)
+    sold().when(talking).refused(ReferenceUnknown, field="contact_id")
     sold().and_on(CONTACT, MET).when(talking).then(but(OPENED, contact_id=CONTACT))
 
 
@@ -187,7 +186,7 @@ def test_a_deal_is_not_opened_for_somebody_who_left():
 
 
 def test_a_deal_needs_a_pipeline():
-    given().and_on(CUSTOMER, CREATED).when(OPEN).refused(PipelineUnknown)
+    given().and_on(CUSTOMER, CREATED).when(OPEN).refused(ReferenceUnknown, field="pipeline_id")
 
 
 def test_a_retired_pipeline_takes_no_new_deals():
@@ -419,4 +418,7 @@ def test_nothing_is_asked_of_a_deal_that_was_never_opened(command: Command[Any])
 @pytest.mark.parametrize("command", CHANGES, ids=lambda command: type(command).__name__)
 @pytest.mark.parametrize("end", [WON, but(LOST, reason="price")], ids=["won", "lost"])
 def test_only_an_open_deal_changes(command: Command[Any], end):
-    sold(OPENED, end).when(command).refused(DealNotOpen, status=end.to_stage)
+    world = (
+        sold(OPENED, end).and_on(OTHER, but(CREATED, name="Rival")).and_on(MOSES, at_work("moses"))
+    )
+    world.when(command).refused(DealNotOpen, status=end.to_stage)

@@ -9,8 +9,9 @@ from pydantic import ValidationError
 
 from commands.conversion import ConvertLead
 from commands.deal import AssignDeal, ChangeDealAmount, LinkDeal, OpenDeal, WinDeal
+from domain.base import ReferenceUnknown
 from domain.contact import ContactLinked
-from domain.customer import CustomerClosed, CustomerNotActive, CustomerUnknown
+from domain.customer import CustomerClosed, CustomerNotActive
 from domain.deal import (
     DealLinked,
     DealLost,
@@ -29,8 +30,9 @@ from tests.examples import (
     OTHER,
     PIPELINE,
     QUALIFIED,
+    at_work,
 )
-from tests.given import given, new_id
+from tests.given import but, given, new_id
 
 DEAL = UUID("00000000-0000-4000-8000-0000000000e1")
 NOBODYS = OPENED.model_copy(update={"customer_id": None})
@@ -62,9 +64,10 @@ def test_a_deal_is_linked_once_its_customer_is_known():
 
 
 def test_a_deal_is_linked_to_somebody_who_buys():
-    given(NOBODYS).when(LinkDeal(customer_id=OTHER)).refused(CustomerUnknown)
+    wish = LinkDeal(customer_id=OTHER)
+    given(NOBODYS).when(wish).refused(ReferenceUnknown, field="customer_id", id=OTHER)
     closed = given(NOBODYS).and_on(OTHER, CREATED, CLOSED)
-    closed.when(LinkDeal(customer_id=OTHER)).refused(CustomerNotActive, status="closed")
+    closed.when(wish).refused(CustomerNotActive, status="closed")
 
 
 def test_only_an_open_deal_is_linked():
@@ -78,7 +81,7 @@ def test_nobody_buys_without_a_name():
 
 
 def test_what_is_true_of_a_closed_deal_already_is_no_wish_refused():
-    lost = given(OPENED, LOST)
+    lost = given(OPENED, LOST).and_on(OTHER, at_work("otto"))
     lost.when(ChangeDealAmount(amount="12000.00", currency="EUR")).nothing()
     lost.when(LinkDeal(customer_id=CUSTOMER)).nothing()
     lost.when(AssignDeal(owner=OTHER)).refused(DealNotOpen, status="lost")
@@ -109,16 +112,18 @@ def test_a_lead_is_converted_to_the_customer_and_the_deal_that_are_named():
     assert story.events[-1] == converted
     after = story.then(*story.events)
     after.when(convert).nothing()
-    after.when(ConvertLead(customer_id=OTHER)).refused(LeadNotOpen, status="converted")
-    after.when(ConvertLead(deal_id=OTHER)).refused(LeadNotOpen, status="converted")
+    rival = after.and_on(OTHER, but(CREATED, name="Rival"))
+    rival.when(ConvertLead(customer_id=OTHER)).refused(LeadNotOpen, status="converted")
+    another = after.and_on(OTHER, OPENED)
+    another.when(ConvertLead(deal_id=OTHER)).refused(LeadNotOpen, status="converted")
 
 
 def test_a_lead_is_not_converted_to_what_does_not_fit():
     lead = given(CAPTURED).and_on(CUSTOMER, CREATED)
-    lead.when(ConvertLead(customer_id=OTHER)).refused(CustomerUnknown)
-    lead.when(ConvertLead(customer_id=CUSTOMER, deal_id=DEAL)).refused(DealUnknown)
-    strange = lead.and_on(DEAL, NOBODYS)
-    strange.when(ConvertLead(customer_id=CUSTOMER, deal_id=DEAL)).refused(DealOfAnotherCustomer)
+    to_other, to_deal = ConvertLead(customer_id=OTHER), ConvertLead(deal_id=DEAL)
+    lead.when(to_other).refused(ReferenceUnknown, field="customer_id", id=OTHER)
+    lead.when(to_deal).refused(ReferenceUnknown, field="deal_id", id=DEAL)
+    lead.and_on(DEAL, NOBODYS).when(to_deal).refused(DealOfAnotherCustomer)
 
 
 def test_a_deal_is_named_or_made_not_both():

@@ -15,6 +15,7 @@ from commands.lead import (
     RecycleLead,
     SetLeadCustomFields,
 )
+from domain.base import ReferenceUnknown
 from domain.custom_fields import CustomFieldMistyped, CustomFieldUnknown, custom_fields_id
 from domain.lead import (
     BantTooLow,
@@ -30,7 +31,7 @@ from domain.lead import (
     LeadRecycled,
     LeadUnknown,
 )
-from domain.user import UserInactive, UserUnknown
+from domain.user import UserInactive
 from eventstore.reservations import AlreadyHeld
 from tests.examples import (
     BANT,
@@ -133,7 +134,7 @@ def test_a_lead_is_assigned_once():
 
 
 def test_a_lead_is_not_assigned_to_somebody_nobody_registered():
-    given(CAPTURED).when(AssignLead(owner=MOSES)).refused(UserUnknown)
+    given(CAPTURED).when(AssignLead(owner=MOSES)).refused(ReferenceUnknown, field="owner")
     given(CAPTURED).when(AssignLead(owner=MOSES), by=MOSES).then(
         LeadAssigned(owner=MOSES, previous_owner=None)
     )
@@ -147,9 +148,10 @@ def test_a_lead_is_not_assigned_to_somebody_who_left():
 
 def test_a_converted_lead_keeps_its_owner():
     assigned = LeadAssigned(owner=MOSES, previous_owner=None)
-    given(CAPTURED, assigned, QUALIFIED, CONVERTED).when(AssignLead(owner=VIOLET)).refused(
-        LeadClosed, status="converted"
-    ).when(AssignLead(owner=MOSES)).nothing()
+    over = given(CAPTURED, assigned, QUALIFIED, CONVERTED).and_on(VIOLET, at_work("violet"))
+    over.when(AssignLead(owner=VIOLET)).refused(LeadClosed, status="converted").when(
+        AssignLead(owner=MOSES)
+    ).nothing()
 
 
 def test_every_engagement_counts():

@@ -129,7 +129,7 @@ def test_an_address_is_not_given_away_before_its_holder_lets_go_in_the_same_batc
     pause = threading.Event()
     blocker = hold(writer, pause)
     # Asked without saying what for: the writer has to find out by itself.
-    refused = writer.submit(other, Lead, CAPTURE.decide_in, ask())
+    refused = writer.submit(other, Lead, CAPTURE.decided, ask())
     freed = handle(writer, DisqualifyLead(reason="spam"), holder, ask())
     pause.set()
     wait([refused, freed, blocker])

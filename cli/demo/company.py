@@ -29,6 +29,7 @@ from domain.user import SYSTEM
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from random import Random
 
 DAYS = 730
 FIRST = "Ada Ben Cleo Dina Emil Fay Gus Hana Ivo Jana Kai Lena Milo Nora Otto Pia Quin Rosa".split()
@@ -143,13 +144,18 @@ def campaign(number: int) -> UUID:
     return made("campaign", number)
 
 
+def planned(number: int, start: datetime, chance: Random) -> datetime:
+    """When a campaign is planned."""
+    return after(start, number * 55 + 5, chance)
+
+
 def campaign_story(
     number: int, start: datetime, leads: list[tuple[datetime, UUID]]
 ) -> Iterator[Step]:
     """A campaign to some of the leads there were when it began."""
     chance = dice("campaign", number)
-    planned = after(start, number * 55 + 5, chance)
-    running = after(planned, 10, chance)
+    since = planned(number, start, chance)
+    running = after(since, 10, chance)
     channel = CHANNELS[number % len(CHANNELS)]
     budget = Decimal(chance.randrange(1_000, 6_000, 250))
     stream, owner = campaign(number), user(number % 2)
@@ -162,8 +168,8 @@ def campaign_story(
         starts_on=running.date(),
         ends_on=(running + timedelta(days=30)).date(),
     )
-    yield step(planned, stream, plan, owner)
-    yield step(after(planned, 1, chance), stream, ScheduleCampaign(start_at=running), owner)
+    yield step(since, stream, plan, owner)
+    yield step(after(since, 1, chance), stream, ScheduleCampaign(start_at=running), owner)
     yield step(running, stream, StartCampaign(), owner)
     reached = [lead for at, lead in leads if running - timedelta(days=150) < at < running]
     for lead in chance.sample(reached, min(45, len(reached))):

@@ -6,7 +6,7 @@ from collections import deque
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
-from cli.demo.company import DAYS, campaign_story, founding, weeks
+from cli.demo.company import DAYS, campaign, campaign_story, founding, planned, weeks
 from cli.demo.steps import Step, dice, made, office
 from cli.demo.stories import lead_story
 from commands.base import handle
@@ -38,8 +38,12 @@ def history(end: datetime) -> list[Step]:
     ]
     leads: list[tuple[datetime, UUID]] = [(at, made("lead", number)) for at, number in captures]
     told = [*founding(start), *weeks(start)]
+    campaigns = [
+        (planned(number, start, dice("campaign", number)), campaign(number))
+        for number in range(CAMPAIGNS)
+    ]
     for at, number in captures:
-        told += lead_story(number, at)
+        told += lead_story(number, at, [one for since, one in campaigns if since < at])
     for number in range(CAMPAIGNS):
         told += campaign_story(number, start, leads)
     told = [one for one in told if one.logged < end]

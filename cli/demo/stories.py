@@ -9,7 +9,7 @@ from random import Random
 from typing import TYPE_CHECKING
 from uuid import UUID, uuid5
 
-from cli.demo.company import PIPELINE, agent, campaign, person, seller
+from cli.demo.company import PIPELINE, agent, person, seller
 from cli.demo.steps import Step, after, dice, made, step
 from commands.activity import CompleteActivity, LogActivity, PlanActivity
 from commands.conversion import ConvertLead
@@ -48,7 +48,7 @@ from domain.deal import LossReason
 from domain.lead import DisqualifyReason, EngagementKind
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
 WORDS = "Amber Beacon Copper Delta Ember Falcon Granite Harbor Indigo Jasper Krypton Lumen".split()
 TRADES = "Foods Freight Tools Textiles Clinics Energy Media Motors Optics Paper".split()
@@ -73,11 +73,11 @@ TIERS: tuple[Tier, ...] = ("premium", "enterprise")
 PROBLEMS = ("login", "invoice", "delivery", "export", "performance")
 
 
-def lead_story(number: int, captured: datetime) -> Iterator[Step]:
-    """From the first contact to a conversion, or to giving up."""
+def lead_story(number: int, captured: datetime, campaigns: Sequence[UUID]) -> Iterator[Step]:
+    """From the first contact, perhaps by one of the campaigns, to a conversion or to giving up."""
     chance = dice("lead", number)
     lead, owner = made("lead", number), seller(number)
-    command, promise = _capture(number, chance)
+    command, promise = _capture(number, campaigns, chance)
     yield step(captured, lead, command, owner)
     at = after(captured, 0.2, chance)
     yield step(at, lead, AssignLead(owner=owner), owner)
@@ -98,7 +98,7 @@ def lead_story(number: int, captured: datetime) -> Iterator[Step]:
         yield from _won_over(number, lead, after(at, 10, chance), chance)
 
 
-def _capture(number: int, chance: Random) -> tuple[CaptureLead, float]:
+def _capture(number: int, campaigns: Sequence[UUID], chance: Random) -> tuple[CaptureLead, float]:
     """A lead, and what its looks are worth in log-odds: something for a model to find."""
     company = f"{chance.choice(WORDS)} {chance.choice(TRADES)} {number // 2}"
     name = person(1_000 + number)
@@ -107,6 +107,7 @@ def _capture(number: int, chance: Random) -> tuple[CaptureLead, float]:
     domain = f"{company.lower().replace(' ', '-')}.example" if business else "gmail.com"
     pages = int(chance.expovariate(0.2))
     title = chance.choice(TITLES)
+    advertised = campaigns[number % len(campaigns)] if campaigns else None
     command = CaptureLead(
         name=name,
         email=f"{name.lower().replace(' ', '.')}.{number}@{domain}",
@@ -115,7 +116,7 @@ def _capture(number: int, chance: Random) -> tuple[CaptureLead, float]:
         title=title,
         country=chance.choice(COUNTRIES),
         source=source,
-        campaign_id=campaign(number % 13) if source == "advert" else None,
+        campaign_id=advertised if source == "advert" else None,
         custom={"pages_viewed": pages, "newsletter": chance.random() < 0.3},
     )
     promise = SOURCES[source] + 0.12 * min(pages, 12) + (0.5 if business else -0.9)
