@@ -9,7 +9,7 @@ from uuid import UUID
 from pydantic import Field
 
 from domain.base import Event, Personal, Refusal, State
-from domain.values import Line, Moment, Text
+from domain.values import Line, Moment, Text, Whole
 
 ActivityKind = Literal["task", "call", "meeting", "email", "message"]
 Direction = Literal["inbound", "outbound", "internal"]
@@ -18,7 +18,7 @@ Outcome = Literal[
     "done", "held", "no_show", "reached", "no_answer", "left_message", "replied", "declined"
 ]
 CancelReason = Literal["not_needed", "declined", "no_response", "duplicate", "other"]
-Minutes = Annotated[int, Field(ge=0, le=100_000)]
+Minutes = Annotated[Whole, Field(ge=0, le=100_000)]
 Status = Literal["unknown", "planned", "started", "completed", "cancelled"]
 
 

@@ -19,12 +19,13 @@ from domain.values import (
     Phone,
     Slug,
     Text,
+    Whole,
 )
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-Bant = Annotated[int, Field(ge=0, le=5)]
+Bant = Annotated[Whole, Field(ge=0, le=5)]
 """One dimension of BANT, 0 (nothing known) to 5 (certain)."""
 
 EngagementKind = Literal[

@@ -13,12 +13,12 @@ from uuid import UUID
 from pydantic import Field
 
 from domain.base import Event, Personal, Refusal, State
-from domain.values import CustomValue, Line, Text
+from domain.values import CustomValue, Line, Text, Whole
 
 Channel = Literal["email", "phone", "chat", "web", "social"]
 Priority = Literal["low", "normal", "high", "urgent"]
 ReopenReason = Literal["requester_wrote", "not_fixed", "solved_by_mistake", "other"]
-Rating = Annotated[int, Field(ge=1, le=5)]
+Rating = Annotated[Whole, Field(ge=1, le=5)]
 """What the requester thinks of the help: 1 (bad) to 5 (good)."""
 
 Count = Annotated[int, Field(ge=1, le=1_000_000)]

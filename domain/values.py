@@ -28,6 +28,7 @@ NIL = UUID(int=0)
 UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 BREAK = re.compile(" *[\t-\r\x1c-\x1f\x85\u2028\u2029]\\s*")
 YEAR = re.compile(r"\d{4}-", re.ASCII)
+DIGITS = re.compile(r"-?(0|[1-9]\d*)(\.\d+)?", re.ASCII)
 CONTROL = re.compile("[\x00-\x1f\x7f-\x9f]")
 PLAIN_EMAIL = re.compile(
     r"[a-zA-Z0-9_+-]+(\.[a-zA-Z0-9_+-]+)*@([a-z0-9]+(-[a-z0-9]+)*\.)+(?P<top>[a-z]{2,})"
@@ -58,6 +59,13 @@ def _written(value: object) -> object:
         isinstance(value, str) and not YEAR.match(value)
     ):
         raise ValueError("write it as in 2026-01-31 or 2026-01-31T09:30:00+01:00")
+    return value
+
+
+def _in_digits(value: object) -> object:
+    """A number, or a text of nothing but its digits: `1_000`, ` 5 `, `1e3` and `true` are slips."""
+    if isinstance(value, bool) or (isinstance(value, str) and not DIGITS.fullmatch(value)):
+        raise ValueError("write it in digits, as in 1234.50")
     return value
 
 
@@ -117,16 +125,24 @@ Amount = Annotated[
     Decimal,
     Field(max_digits=18, decimal_places=2, allow_inf_nan=False),
     AfterValidator(_plain),
+    BeforeValidator(_in_digits),
 ]
 """Money without its currency: DECIMAL(18,2), exact from door to table."""
 
-Probability = Annotated[Decimal, Field(ge=0, le=1, max_digits=5, decimal_places=4)]
+Probability = Annotated[
+    Decimal,
+    Field(ge=0, le=1, max_digits=5, decimal_places=4),
+    AfterValidator(_plain),
+    BeforeValidator(_in_digits),
+]
 """0 to 1 in steps of a ten-thousandth: DECIMAL(5,4), so that expected values stay exact."""
 
 ForecastCategory = Literal["pipeline", "best_case", "commit", "closed", "omitted"]
 """How far a forecast counts on a deal."""
 
-Whole = Annotated[int, Field(ge=-INTEGER_MAX - 1, le=INTEGER_MAX)]
+Whole = Annotated[int, Field(strict=True, ge=-INTEGER_MAX - 1, le=INTEGER_MAX)]
+"""A whole number that a column can hold; `true`, `"1"` and `1.0` are none."""
+
 Moment = Annotated[AwareDatetime, BeforeValidator(_written), AfterValidator(_utc)]
 """A point in time with a zone, kept in UTC."""
 
