@@ -18,6 +18,7 @@ from commands.campaign import (
     RecordCampaignTouch,
     RemoveCampaignMember,
     ResumeCampaign,
+    RetractCampaignMember,
     ScheduleCampaign,
     StartCampaign,
 )
@@ -270,8 +271,9 @@ def test_a_member_is_removed_once():
 
 
 def test_only_members_are_removed():
-    wish = RemoveCampaignMember(member_id=LEAD)
-    given(PLANNED).when(wish).refused(CampaignMemberMissing, member_id=LEAD)
+    retract = RetractCampaignMember(member_id=LEAD, reason="By mistake")
+    for wish in (RemoveCampaignMember(member_id=LEAD), retract):
+        given(PLANNED).when(wish).refused(CampaignMemberMissing, member_id=LEAD)
 
 
 def test_a_member_is_touched_again_and_again():

@@ -41,6 +41,7 @@ from domain.deal import (
 from domain.pipeline import (
     PipelineNotActive,
     PipelineRetired,
+    PipelineRetracted,
     PipelineRevised,
     StageNotLost,
     StageNotOpen,
@@ -374,6 +375,11 @@ def test_a_deal_is_not_reopened_as_lost():
     sold(OPENED, WON).when(ReopenDeal(stage="lost", reason="Withdrawn")).refused(
         StageNotOpen, stage="lost", status="lost"
     )
+
+
+def test_a_deal_whose_pipeline_was_taken_back_has_no_stage_to_be_won_in():
+    gone = PipelineRetracted(reason="By mistake")
+    sold(OPENED).and_on(PIPELINE, gone).when(WinDeal()).refused(StageUnknown)
 
 
 def test_what_is_true_of_a_closed_deal_may_be_said_again():

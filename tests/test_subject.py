@@ -157,6 +157,19 @@ def test_what_a_matter_needs_is_not_forgotten_before_its_release():
     released.when(ForgetCustomer(reason=REASON)).then(forgotten(HERE, CONTACT, DEAL, TICKET, CALL))
 
 
+@pytest.mark.parametrize(
+    ("history", "forget"),
+    [
+        ((CAPTURED,), ForgetLead(reason=REASON)),
+        ((ASKED,), ForgetTicket(reason=REASON)),
+        (LEFT, ForgetUser(reason=REASON)),
+    ],
+)
+def test_whatever_is_held_is_not_forgotten(history, forget):
+    held = given(*history).and_on(subject_stream(HERE), SubjectHeld(record_id=HERE, matter=CASE))
+    held.when(forget).refused(SubjectIsHeld, id=HERE, matter=CASE)
+
+
 def test_a_contact_of_a_customer_that_is_held_is_not_forgotten():
     given(MET, LINKED).and_on(CUSTOMER, CREATED).and_on(
         subject_stream(CUSTOMER), SubjectHeld(record_id=CUSTOMER, matter=CASE)

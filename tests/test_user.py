@@ -17,6 +17,7 @@ from domain.user import (
     UserInactive,
     UserReactivated,
     UserRegistered,
+    UserRetracted,
     UserTeamChanged,
     UserUnknown,
 )
@@ -94,6 +95,18 @@ def test_somebody_who_left_manages_nobody_new():
     world = given(REGISTERED).and_on(BOSS, BOSS_REGISTERED, DEACTIVATED)
     wish = ChangeUserTeam(team="West", manager_id=BOSS)
     world.when(wish).refused(ManagerNotActive, manager_id=BOSS, status="inactive")
+
+
+def test_somebody_who_left_is_no_manager_of_who_joins():
+    wish = RegisterUser(**MOSES | {"manager_id": BOSS})
+    world = given().and_on(BOSS, BOSS_REGISTERED, DEACTIVATED)
+    world.when(wish).refused(ManagerNotActive, manager_id=BOSS, status="inactive")
+
+
+def test_who_was_taken_back_does_not_join_again_below_somebody_of_theirs():
+    below = BOSS_REGISTERED.model_copy(update={"manager_id": HERE})
+    world = given(REGISTERED, UserRetracted(reason="By mistake")).and_on(BOSS, below)
+    world.when(RegisterUser(**MOSES | {"manager_id": BOSS})).refused(ManagerBelow, manager_id=BOSS)
 
 
 def test_a_user_comes_to_another_team_and_manager():
