@@ -6,7 +6,7 @@ import os
 import secrets
 import signal
 import socket
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -26,6 +26,8 @@ from replay.snapshot import SNAPSHOTS
 from replay.tables import current
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from datetime import tzinfo
     from types import FrameType
 
 app = typer.Typer()
@@ -69,21 +71,41 @@ def serve(
 ) -> None:
     """Run the database, the API and the learners, until Ctrl-C or SIGTERM."""
     configure()
+    with site(data, "serve", host, port) as (stack, listening):
+        url = reachable(database_url) if database_url else kept(stack, data)
+        begin(data, url, snapshot or data / SNAPSHOTS)
+        run(data, url, listening, zone=zone, anchors=anchor or ())
+
+
+@contextmanager
+def site(data: Path, verb: str, host: str, port: int) -> Iterator[tuple[ExitStack, socket.socket]]:
+    """A directory and a port that are ours, until the end: also that by SIGTERM or Ctrl-C.
+
+    What is started meanwhile goes on the stack, to be unwound then.
+    """
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, _end)
     with ExitStack() as stack:
-        if live := lock(stack, data, "serve", show.say):
-            raise AlreadyServed(f"{data} is served already, at {live.url} (process {live.pid})")
-        listening = stack.enter_context(_bound(host, port))
-        url = reachable(database_url) if database_url else _kept(stack, data)
-        begin(data, url, snapshot or data / SNAPSHOTS)
-        node = stack.enter_context(Node.open(data, url, zone=zone, anchors=anchor or ()))
+        if live := lock(stack, data, verb, show.say):
+            raise AlreadyServed(
+                f"{data} is served already, at {live.url} (process {live.pid}); "
+                "stop that server, or name another directory with --data"
+            )
+        yield stack, stack.enter_context(_bound(host, port))
+
+
+def run(
+    data: Path, database_url: str, listening: socket.socket, *, zone: tzinfo, anchors: Sequence[str]
+) -> None:
+    """Serve a directory on a port, until the end."""
+    with ExitStack() as stack:
+        node = stack.enter_context(Node.open(data, database_url, zone=zone, anchors=anchors))
         if key := first_key(node):
             typer.echo(f"Your first API key, shown this once: {key}")
         node.questions.start()
-        server = Announced(node, data, listening)
-        stack.enter_context(Learners(data, url))
+        learners = stack.enter_context(Learners(data, database_url))
         stack.enter_context(Ticker(node))
+        server = Announced(node, data, listening, learners)
         stack.callback(server.withdraw)
         server.run(sockets=[listening])
 
@@ -103,11 +125,13 @@ def begin(data: Path, database_url: str, snapshot: Path) -> None:
 class Announced(Server):
     """A server that tells local verbs where it is, for as long as it is there."""
 
-    def __init__(self, node: Node, directory: Path, listening: socket.socket) -> None:
+    def __init__(
+        self, node: Node, directory: Path, listening: socket.socket, learners: Learners
+    ) -> None:
         host, port = listening.getsockname()[:2]
         super().__init__(node, host=host, port=port)
         self.config.timeout_graceful_shutdown = DRAIN_SECONDS_MAX
-        self.directory = directory
+        self.directory, self.learners = directory, learners
         reached = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - not bound
         self.live = Live(
             pid=os.getpid(),
@@ -124,12 +148,17 @@ class Announced(Server):
             self.live.write(self.directory)
             typer.echo(f"Backstory serves {self.directory} at {self.live.url} (docs: /docs)")
 
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """See `uvicorn.Server`; the learners end while the last answers are given."""
+        self.learners.stopping.set()
+        super().handle_exit(sig, frame)
+
     def withdraw(self) -> None:
         """Take the announcement back."""
         (self.directory / "serve.json").unlink(missing_ok=True)
 
 
-def _kept(stack: ExitStack, data: Path) -> str:
+def kept(stack: ExitStack, data: Path) -> str:
     """The embedded PostgreSQL, started again whenever it ends, until the stack closes."""
     postgres = stack.enter_context(EmbeddedPostgres(data / "postgres"))
     stack.enter_context(Keeper(postgres))

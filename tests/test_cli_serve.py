@@ -5,6 +5,9 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
+import subprocess
+import sys
 import threading
 import time
 from pathlib import Path
@@ -17,8 +20,6 @@ from cli import main
 from tests.test_cli import served
 
 if TYPE_CHECKING:
-    import subprocess
-
     import pytest
 
     from cli.session import Live
@@ -143,3 +144,29 @@ def test_a_server_lives_drains_and_dies_whole(tmp_path: Path, capsys: pytest.Cap
     with served(data) as (_, again):
         assert again.pid != live.pid
         assert get(f"{again.url}/events", key).status_code == 200
+
+
+def test_a_demo_that_could_not_serve_tells_nothing(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    data = tmp_path / "data"
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        assert main(["demo", "--data", str(data), "--port", port]) == 3
+    assert f"cannot listen on 127.0.0.1:{port}" in (told := capsys.readouterr().err)
+    assert "choose another with --port" in told
+    assert [path.name for path in data.iterdir()] == ["lock"]
+
+
+def test_a_demo_ends_whole_while_it_is_told(tmp_path: Path):
+    data = tmp_path / "data"
+    command = [sys.executable, "-m", "cli", "demo", "--port", "0", "--data", str(data)]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL) as process:
+        while not (data / "master.key").exists():
+            assert process.poll() is None
+            time.sleep(0.05)
+        started = children(process.pid)
+        assert any("postgres" in command_of(pid) for pid in started)
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(30) == 0
+        assert all(gone(pid) for pid in started)

@@ -17,9 +17,11 @@ from cli import show
 from cli.bar import Advance, bar, reached
 from cli.demo.history import history, tell
 from cli.demo.tour import tour
-from cli.options import DEFAULT_DATA, Data, DatabaseUrl, examples
-from cli.serve import serve
-from cli.session import AlreadyServed, session
+from cli.options import DEFAULT_DATA, DEFAULT_ZONE, Data, DatabaseUrl, examples
+from cli.serve import kept, run, site
+from cli.session import reachable
+from eventstore.logs import configure
+from eventstore.workspace import Workspace
 from eventstore.writer import Writer
 from learning import LEARNERS
 from learning.follower import catch_up as catch_up_learning
@@ -32,14 +34,16 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
-    from eventstore.workspace import Workspace
 
 app = typer.Typer()
+
+HOST = "127.0.0.1"
 
 
 @app.command(
     epilog=examples(
         "backstory demo",
+        "backstory demo --port 8080",
         "backstory demo --once",
         "backstory demo --once --json --data /tmp/demo",
         "backstory demo --until 2026-01-01",
@@ -53,6 +57,10 @@ def demo(
         datetime | None,
         typer.Option(formats=["%Y-%m-%d"], help="Last day of the history; default: yesterday."),
     ] = None,
+    port: Annotated[
+        int,
+        typer.Option(min=0, max=65535, help="Of the server that stays; 0 takes a free one."),
+    ] = 8000,
     data: Data = DEFAULT_DATA,
     database_url: DatabaseUrl = None,
 ) -> None:
@@ -62,20 +70,18 @@ def demo(
     end = (until or datetime.now(UTC)).replace(
         hour=0, minute=0, second=0, microsecond=0, tzinfo=UTC
     )
-    with session(data, database_url, "demo", show.say) as opened:
-        if opened.live:
-            raise AlreadyServed(
-                f"{data} is served already, at {opened.live.url}; "
-                "stop that server, or name another directory with --data"
-            )
-        demonstration = Demonstration(opened.workspace, console, end)
-        demonstration.run()
-    if as_json:
-        typer.echo(json.dumps(demonstration.result()))
-    if once:
-        raise typer.Exit(0 if demonstration.good else 1)
-    _invite(console)
-    serve(data=data, database_url=database_url)
+    with site(data, "demo", HOST, 0 if once else port) as (stack, listening):
+        url = reachable(database_url) if database_url else kept(stack, data)
+        with Workspace.open(data, url) as workspace:
+            demonstration = Demonstration(workspace, console, end)
+            demonstration.run()
+        if as_json:
+            typer.echo(json.dumps(demonstration.result()))
+        if once:
+            raise typer.Exit(0 if demonstration.good else 1)
+        _invite(console, listening.getsockname()[1])
+        configure()
+        run(data, url, listening, zone=DEFAULT_ZONE, anchors=())
 
 
 @dataclass
@@ -158,13 +164,13 @@ class Demonstration:
         }
 
 
-def _invite(console: Console) -> None:
+def _invite(console: Console, port: int) -> None:
     console.print("\nThe server stays up until Ctrl-C. In another terminal, try:")
     for line in (
         "backstory sql 'FROM lead_board() LIMIT 5'",
         "backstory sql 'SELECT stage, count(*) FROM deal GROUP BY stage' --as-of 2026-01-01",
         "backstory verify --models",
-        "curl -H 'Authorization: Bearer KEY' http://127.0.0.1:8000/leads/board",
+        f"curl -H 'Authorization: Bearer KEY' http://{HOST}:{port}/leads/board",
     ):
         console.print(f"  [green]$ {line}[/]")
     console.print()
