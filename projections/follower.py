@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 import structlog
 
+from eventstore.errors import Unavailable
 from projections.catch_up import ReadArrow, catch_up
 
 if TYPE_CHECKING:
@@ -45,7 +46,8 @@ class FollowerStopped(Exception):
 class Follower:
     """Reads the log in batches, applies them to the tables, tells those who wait.
 
-    A log that cannot be read is tried again, with the reason in `error` meanwhile. Tables that
+    A log that cannot be read, or the keys beside it, is tried again, with the reason in `error`
+    meanwhile, and the tables as they were at the last commit. Tables that
     cannot be written are a bug: the thread ends, `error` keeps the reason, those who wait get it.
     """
 
@@ -128,7 +130,10 @@ class Follower:
             while not self._stopping.is_set():
                 if self._awaited():
                     self._wanted.wait(self._rested_at - time.monotonic())
-                    self._catch_up()
+                    try:
+                        self._catch_up()
+                    except Unavailable as error:  # the keys of persons are kept beside the log
+                        self._unreadable(error)
                 else:
                     self._idle()
             self.tables.settle(fully=True)
@@ -142,16 +147,20 @@ class Follower:
     def _awaited(self) -> bool:
         """Whether there is something new; the log is asked again later if it does not answer."""
         try:
-            return self._wait(self.tables.taken, WAIT_SECONDS)
+            something = self._wait(self.tables.taken, WAIT_SECONDS)
         except Exception as error:  # noqa: BLE001 - the log may be away for a while
             self._unreadable(error)
             return False
+        if not something:
+            self.error = None
+        return something
 
     def _catch_up(self) -> None:
         events = 0
         for taken in catch_up(self.tables, self._next):
             log.info("follower.batch", **asdict(taken), poisoned=self.poisoned)
             events += taken.events
+            self.error = None
             if taken.settled:
                 self._checkpointed, self._quiet_since = False, time.monotonic()
                 self._tell()
@@ -165,12 +174,10 @@ class Follower:
         if self._stopping.is_set():
             return NOTHING
         try:
-            table = self._read(after, limit)
+            return self._read(after, limit)
         except Exception as error:  # noqa: BLE001 - the log may be away for a while
             self._unreadable(error)
             return NOTHING
-        self.error = None
-        return table
 
     def _unreadable(self, error: Exception) -> None:
         if self.error is None:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import threading
 import time
+from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 import duckdb
@@ -12,6 +13,7 @@ from structlog.testing import capture_logs
 
 import projections.catch_up
 import projections.follower
+from eventstore.errors import Unavailable
 from projections import DIMENSIONS
 from projections.catch_up import catch_up
 from projections.follower import Follower, FollowerStopped
@@ -20,8 +22,9 @@ from readmodels.bookmark import Bookmark
 from tests.random_log import arrow, random_log, unseal
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
+    from uuid import UUID
 
     import pyarrow as pa
 
@@ -122,6 +125,33 @@ def test_a_log_that_is_away_is_asked_again(follower: Follower, log: Log):
     log.away = None
     assert follower.wait_for(position, 20)
     assert follower.error is None
+
+
+def test_keys_that_are_away_are_asked_for_again(tmp_path: Path, log: Log):
+    away: Exception | None = None
+
+    def opened(subjects: Sequence[UUID]) -> Any:
+        if away:
+            raise away
+        return unseal()(subjects)
+
+    with closing(Tables(tmp_path / "a", opened)) as tables:
+        follower = Follower(tables, log.read_arrow, log.wait)
+        follower.start()
+        try:
+            assert follower.wait_for(log.grow(100), 20)
+            away = Unavailable("the server went away")
+            position = log.grow(140)
+            assert not follower.wait_for(position, 0.3)
+            assert follower.error is away
+            away = None
+            assert follower.wait_for(position, 20)
+            assert follower.error is None
+        finally:
+            follower.stop()
+        with closing(Tables(tmp_path / "b", unseal())) as others:
+            others.apply(EVENTS)
+            assert tables.digests() == others.digests()
 
 
 def test_a_crash_is_seen_by_those_who_wait(
