@@ -233,6 +233,14 @@ def scores(rows: Rows) -> Any:
     return drawn[0] if len(drawn) == 1 else alt.hconcat(*drawn, spacing=36)
 
 
+def calibrations(rows: Rows) -> Any:
+    """The same of each learner, as it is and as it would be."""
+    learners = sorted({row["learner"] for row in rows})
+    told = [{**row, "learner": f"{row['learner']}, {row['side']}"} for row in rows]
+    pairs = [scores([row for row in told if row["learner"].startswith(n)]) for n in learners]
+    return pairs[0] if len(pairs) == 1 else alt.vconcat(*pairs, spacing=28)
+
+
 def _calibration(rows: Rows, learner: str) -> Any:
     share = alt.Axis(format=".0%", tickCount=5)
     ends = _of([{"at": 0}, {"at": 1}])

@@ -13,6 +13,7 @@ from cli.drawings import (
     GRID,
     INK,
     Rows,
+    calibrations,
     cohort,
     expected,
     forecast,
@@ -88,16 +89,22 @@ PICTURES = {
     ),
 }
 
-BESIDE = [
-    Picture(
+BESIDE = {
+    "deal_forecast": Picture(
         """SELECT month, currency, sum(expected) AS expected
         FROM deal_forecast() WHERE month IS NOT NULL GROUP BY ALL ORDER BY month""",
         "Expected revenue by month",
         "amount × probability, in the month of closing",
         expected,
     ),
-]
-"""Pictures of two sides at once: each row says of which `side` it is."""
+    "learner_calibration": Picture(
+        "FROM learner_calibration()",
+        "What was foreseen, and what came true",
+        "first scores by tenths of the scale; on the dashed line they are right",
+        calibrations,
+    ),
+}
+"""Pictures of two sides of a report at once: each row says of which `side` it is."""
 
 
 def drawn(picture: Picture, rows: Rows, subtitle: Sequence[str]) -> Any:

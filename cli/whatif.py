@@ -24,7 +24,7 @@ from cli.options import (
     one_of,
 )
 from cli.session import session
-from cli.whatif_page import alike, cell, columns, page, pictures
+from cli.whatif_page import alike, because, cell, columns, page, pictures
 from replay.base import known
 from replay.rules import load
 from replay.snapshot import Format, check_free, write_snapshot
@@ -32,6 +32,7 @@ from replay.whatif import Question, what_if
 
 if TYPE_CHECKING:
     from replay.contrast import Contrast
+    from replay.movers import Moved
     from replay.whatif import WhatIf
 
 app = typer.Typer()
@@ -128,7 +129,7 @@ def whatif(
                 write_snapshot(
                     sides.other, opened.workspace, keep, Format.duckdb, rules=other.title
                 )
-            drawn = pictures(sides) if output and output.suffix == ".html" else []
+            drawn = pictures(found, sides) if output and output.suffix == ".html" else []
     if output:
         html = output.suffix == ".html"
         written = page(found, rules.read_text(), drawn).encode() if html else show.in_json(found)
@@ -158,6 +159,9 @@ def _print(found: WhatIf) -> None:
     for each in found.reports:
         if each.differing:
             console.print(_table(each))
+    for learner in found.scores:
+        if learner.movers:
+            console.print(_movers(learner))
     same = [each.report for each in found.reports if not each.differing]
     if same:
         console.print(f"The same as it is: {', '.join(same)}.")
@@ -179,4 +183,19 @@ def _table(of: Contrast) -> Table:
         table.add_row(*(escape(show.value(row.key[name])) for name in keys), *map(escape, cells))
     if len(of.differing) > ROWS_SHOWN:
         table.caption = f"… and {len(of.differing) - ROWS_SHOWN:,} more; -o FILE has all"
+    return table
+
+
+def _movers(of: Moved) -> Table:
+    title = (
+        f"{of.learner}: {of.moved:,} of {of.scores:,} last scores move, by {of.mean_moved:.3f} on "
+        "average; those that move most"
+    )
+    table = Table(title=escape(title), title_justify="left", header_style="bold")
+    table.add_column(of.subject_type)
+    table.add_column("score", justify="right")
+    table.add_column("because of (log-odds)")
+    for mover in of.movers:
+        score = f"{mover.was:.3f} → {mover.would_be:.3f}"
+        table.add_row(mover.subject_id, score, escape(because(mover)))
     return table

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from replay.contrast import Contrast, Differing
+    from replay.movers import Moved, Mover, Reason
     from replay.whatif import Sides, WhatIf
 
 AS_IT_IS, OTHERWISE = "as it is", "by these rules"
@@ -36,27 +37,30 @@ ins, del {{ text-decoration: none }} svg {{ max-width: 100%; height: auto }}
 
 def page(found: WhatIf, rules: str, drawn: Sequence[str]) -> str:
     """The page; `rules` as they were written, `drawn` as SVG."""
-    same = ", ".join(each.report for each in found.reports if not each.differing)
     reports = [_report(each) for each in found.reports if each.differing]
+    reports += [_movers(each) for each in found.scores if each.movers]
+    if same := ", ".join(each.report for each in found.reports if not each.differing):
+        reports.append(f"<p>The same as it is: {same}.</p>")
     return PAGE.format(
         title=html.escape(found.title),
         told=html.escape(found.told()),
         rules=html.escape(rules.strip()),
         pictures="\n".join(drawn),
-        reports="\n".join([*reports, f"<p>The same as it is: {same}.</p>" if same else ""]),
+        reports="\n".join(reports),
         not_known="".join(f"<li>{html.escape(said)}" for said in found.not_known),
     )
 
 
-def pictures(sides: Sides) -> list[str]:
+def pictures(found: WhatIf, sides: Sides) -> list[str]:
     """Both sides in one picture, as SVG; none without the extra `charts`, or nothing to draw."""
     try:
         from cli.pictures import BESIDE, drawn
     except ImportError:
         show.say("The page is without pictures: these need the extra `charts`.")
         return []
-    found = []
-    for picture in BESIDE:
+    done = []
+    compared = {each.report for each in found.reports}
+    for picture in (picture for name, picture in BESIDE.items() if name in compared):
         rows: list[dict[str, Any]] = []
         for side, tables in ((AS_IT_IS, sides.base), (OTHERWISE, sides.other)):
             told = plain(tables.database.query(picture.sql))
@@ -64,8 +68,8 @@ def pictures(sides: Sides) -> list[str]:
         if rows:
             file = io.StringIO()
             drawn(picture, rows, [picture.about]).save(file, format="svg")
-            found.append(file.getvalue())
-    return found
+            done.append(file.getvalue())
+    return done
 
 
 def _report(of: Contrast) -> str:
@@ -87,6 +91,21 @@ def _report(of: Contrast) -> str:
         f"<h2>{_words(of.report)}</h2><p>{html.escape(differ)} {html.escape(of.description)}</p>"
         f"<table><thead><tr>{''.join(heads)}"
         f"</tr></thead><tbody>{''.join(f'<tr>{row}</tr>' for row in rows)}</tbody></table>"
+    )
+
+
+def _movers(of: Moved) -> str:
+    rows = "".join(
+        f"<tr><td>{mover.subject_id}"
+        f'<td class="number"><del>{mover.was:.3f}</del> <ins>{mover.would_be:.3f}</ins>'
+        f"<td>{html.escape(because(mover))}</tr>"
+        for mover in of.movers
+    )
+    return (
+        f"<h2>Scores of {_words(of.learner)}</h2><p>{of.moved:,} of {of.scores:,} last scores "
+        f"move, by {of.mean_moved:.3f} on average. Those that move most, and what each input gives "
+        f"to them in log-odds:</p><table><thead><tr><th>{_words(of.subject_type)}"
+        f'<th class="number">score<th>because of</tr></thead><tbody>{rows}</tbody></table>'
     )
 
 
@@ -126,6 +145,19 @@ def cell(row: Differing, name: str) -> str:
     """A figure as it is and as it would be."""
     was, would_be = sides(row, name)
     return was if was == would_be else f"{was} → {would_be}"
+
+
+def because(mover: Mover) -> str:
+    """Why a score moves: what inputs give to it in log-odds, as it is and as it would be."""
+    return "; ".join(map(_gives, mover.because)) or "this model cannot say why"
+
+
+def _gives(reason: Reason) -> str:
+    was, would_be = (
+        "not told" if gave is None else f"{gave:+.2f}" for gave in (reason.was, reason.would_be)
+    )
+    says = "" if reason.says is None else f" {show.value(reason.says)}"
+    return f"{reason.input}{says}: {was} → {would_be}"
 
 
 def sides(row: Differing, name: str) -> tuple[str, str]:

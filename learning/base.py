@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, ClassVar
 from uuid import UUID, uuid5
 
@@ -18,10 +19,11 @@ from domain.score import OutcomeLearned, ScoreEvent, ScoreRecorded
 from learning.model import BinnedLogisticRegression, Feature, chance_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
     from domain.base import Event
     from eventstore.envelope import RecordedEvent
+    from learning.models import Model
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +64,11 @@ class Learner:
     version: ClassVar[int]
     follows: ClassVar[tuple[type[Event], ...]]
     remembered_max: ClassVar[int] = 5
+
+    @classmethod
+    def types(cls) -> list[str]:
+        """The stored types of what it follows, those of older shapes too."""
+        return [type_ for event in cls.follows for type_ in (event.type, *event.lifts)]
 
     def observe(self, recorded: RecordedEvent) -> Iterator[Ask | Label]:
         """Fold one event, and say what it asks or answers."""
@@ -105,9 +112,15 @@ class Memory:
 class Training:
     """A learner at work: event in, score events out, weights changed in between."""
 
-    def __init__(self, learner: Learner) -> None:
+    def __init__(
+        self, learner: Learner, model: Model | None = None, *, without: Sequence[str] = ()
+    ) -> None:
+        """`without` are patterns of inputs that the model is not told of, such as `custom.*`."""
         self.learner = learner
-        self.model = BinnedLogisticRegression()
+        self.model: Model = model or BinnedLogisticRegression()
+        self.without = tuple(without)
+        self.unmatched = set(without)
+        """Those of them that no input was like so far."""
         self.memories: dict[UUID, Memory] = {}
 
     def follow(self, recorded: RecordedEvent) -> Iterator[ScoreEvent]:
@@ -119,7 +132,7 @@ class Training:
                 yield from self._learn(said, recorded)
 
     def _predict(self, ask: Ask, recorded: RecordedEvent) -> Iterator[ScoreRecorded]:
-        inputs = {name: _plain(ask.features[name]) for name in sorted(ask.features)}
+        inputs = {name: _plain(ask.features[name]) for name in self._seen(ask.features)}
         stored = orjson.dumps(inputs)
         memory = self.memories.setdefault(ask.subject_id, Memory())
         if memory.inputs == stored:
@@ -141,6 +154,16 @@ class Training:
             contributions=contributions,
             cause_position=recorded.position,
         )
+
+    def _seen(self, features: Mapping[str, Feature]) -> list[str]:
+        """The names of what the model is told, in one order."""
+        left_out: set[str] = set()
+        for pattern in self.without:
+            like = {name for name in features if fnmatchcase(name, pattern)}
+            left_out |= like
+            if like:
+                self.unmatched.discard(pattern)
+        return sorted(features.keys() - left_out)
 
     def _learn(self, label: Label, recorded: RecordedEvent) -> Iterator[OutcomeLearned]:
         """Learn the outcome from what was seen when each prediction was made.

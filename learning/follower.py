@@ -85,7 +85,7 @@ class Follower:
     def __init__(self, workspace: Workspace, learner: Learner) -> None:
         self.log = workspace.log
         self.directory = workspace.directory / "models"
-        self.types = [event.type for event in learner.follows]
+        self.types = learner.types()
         self.bookmark = bookmark_of(self.log, learner)
         fresh = Training(learner)
         self.training, self.position = restore(self.directory, fresh, self.bookmark, self.log)

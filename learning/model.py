@@ -76,9 +76,14 @@ class BinnedLogisticRegression:
     """
 
     def __init__(
-        self, learning_rate: float = 0.1, epsilon: float = 2.0, intercept_lr: float = 0.01
+        self,
+        learning_rate: float = 0.1,
+        epsilon: float = 2.0,
+        intercept_lr: float = 0.01,
+        bins: int = BINS,
     ) -> None:
         self.learned = 0
+        self._bins = bins
         self._scaler = preprocessing.StandardScaler()
         self._regression = linear_model.LogisticRegression(
             optimizer=optim.AdaGrad(learning_rate, eps=epsilon), intercept_lr=intercept_lr
@@ -140,7 +145,9 @@ class BinnedLogisticRegression:
         seen.append(value)
         if len(seen) == BINNED_AFTER:
             seen.sort()
-            self._edges[name] = sorted({seen[len(seen) * cut // BINS] for cut in range(1, BINS)})
+            self._edges[name] = sorted(
+                {seen[len(seen) * cut // self._bins] for cut in range(1, self._bins)}
+            )
             del self._unbinned[name]
 
     def _encoded(self, x: Mapping[str, Feature]) -> Iterator[tuple[str, str, float]]:

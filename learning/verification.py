@@ -55,8 +55,7 @@ def verify_models(
 def _verify(log: Log, learner: Learner) -> Difference | None:
     until = bookmark_of(log, learner)
     since = _said_by_earlier_versions_until(log, learner)
-    types = [event.type for event in learner.follows]
-    events = log.read(until=until, types=types) if until else iter(())
+    events = log.read(until=until, types=learner.types()) if until else iter(())
     expected = (said for said in listen(Training(learner), events) if said.cause.position > since)
     # A learner at work goes on speaking meanwhile: of that, nothing can be said yet.
     recorded = (pair for pair in _recorded(log, learner) if since < pair[1].cause_position <= until)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from domain.values import Moment
 from readmodels.query import report
 from readmodels.units import count, nats, ordinal, share
 
@@ -15,6 +16,7 @@ QUALITY = {
 
 learner_performance = report(
     "learner_performance",
+    since=Moment | None,
     columns={
         "learner": "Who foresees, such as lead_conversion.",
         **QUALITY,
@@ -24,6 +26,7 @@ learner_performance = report(
 
 learner_calibration = report(
     "learner_calibration",
+    since=Moment | None,
     columns={
         "learner": "Who foresees, such as lead_conversion.",
         "bin": ordinal("The tenth of the scale: 0 for probabilities below 0.1, and so on to 9."),

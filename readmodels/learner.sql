@@ -2,8 +2,10 @@
 -- was said when the question first arose, never what was said once more was known.
 
 -- How far the probabilities of each learner can be taken at their word: a row for each tenth of
--- the scale in which something was foreseen.
-CREATE OR REPLACE MACRO learner_calibration(as_of := NULL, known_at := NULL) AS TABLE
+-- the scale in which something was foreseen. With `since` only later outcomes count.
+CREATE OR REPLACE MACRO learner_calibration(
+  as_of := NULL, known_at := NULL, since := NULL
+) AS TABLE
   SELECT
     learner,
     least(floor(predicted * 10), 9)::INTEGER AS bin,
@@ -11,6 +13,7 @@ CREATE OR REPLACE MACRO learner_calibration(as_of := NULL, known_at := NULL) AS 
     avg(predicted) AS foreseen,
     avg(outcome::INTEGER) AS happened
   FROM score_outcome_at(as_of := as_of, known_at := known_at)
+  WHERE since IS NULL OR occurred_at > moment_of(since)
   GROUP BY ALL
   ORDER BY learner, bin;
 
@@ -49,8 +52,11 @@ CREATE OR REPLACE MACRO learner_progress(as_of := NULL, known_at := NULL) AS TAB
 
 -- One row per learner: how many outcomes it is judged by, how often what it foresees happens at
 -- all, how well it ranks (auc: the chance that a case that happened stood above one that did not)
--- and how far off its probabilities are (calibration_error: on average, over the tenths).
-CREATE OR REPLACE MACRO learner_performance(as_of := NULL, known_at := NULL) AS TABLE
+-- and how far off its probabilities are (calibration_error: on average, over the tenths). With
+-- `since` only later outcomes count.
+CREATE OR REPLACE MACRO learner_performance(
+  as_of := NULL, known_at := NULL, since := NULL
+) AS TABLE
   WITH placed AS (
     SELECT
       learner,
@@ -60,9 +66,10 @@ CREATE OR REPLACE MACRO learner_performance(as_of := NULL, known_at := NULL) AS 
       rank() OVER (PARTITION BY learner ORDER BY predicted)
         + (count(*) OVER (PARTITION BY learner, predicted) - 1) / 2 AS place
     FROM score_outcome_at(as_of := as_of, known_at := known_at)
+    WHERE since IS NULL OR occurred_at > moment_of(since)
   ), off AS (
     SELECT learner, sum(outcomes * abs(foreseen - happened)) / sum(outcomes) AS calibration_error
-    FROM learner_calibration(as_of := as_of, known_at := known_at)
+    FROM learner_calibration(as_of := as_of, known_at := known_at, since := since)
     GROUP BY learner
   )
   SELECT

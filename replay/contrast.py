@@ -24,6 +24,8 @@ BESIDE = "\N{ZERO WIDTH SPACE}"
 GIVEN = {"since", "as_of", "known_at"}
 """What a report is told at most that is compared."""
 
+DIGITS = 9
+
 
 class ReportUnknown(ReplayError):
     """There is no such report, or it needs to be told more than a moment."""
@@ -115,9 +117,14 @@ def _differing(
     both: pl.DataFrame, keys: Sequence[str], measures: Sequence[str]
 ) -> Iterator[Differing]:
     for row in both.iter_rows(named=True):
-        was = {name: row[name] for name in measures}
-        would_be = {name: row[name + BESIDE] for name in measures}
+        was = {name: _figure(row[name]) for name in measures}
+        would_be = {name: _figure(row[name + BESIDE]) for name in measures}
         sides = row["_row"] is not None, row["_row" + BESIDE] is not None
         if was != would_be or not all(sides):
             key = {name: row[name] for name in keys}
             yield Differing(key, was if sides[0] else None, would_be if sides[1] else None)
+
+
+def _figure(value: Any) -> Any:
+    """A number without the digits that depend on the order in which others were added up."""
+    return float(f"{value:.{DIGITS}g}") if isinstance(value, float) else value

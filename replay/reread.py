@@ -77,6 +77,8 @@ def pages(read: ReadArrow, until: int) -> Iterator[pa.Table]:
 
 def retold(page: pa.Table, retells: Mapping[str, Retell], counted: Retold) -> pa.Table:
     """A page of the log; `retells` has for an aggregate who tells its events otherwise."""
+    if not retells:
+        return page
     types = page["type"].to_pylist()
     places = [at for at, type_ in enumerate(types) if type_.partition(".")[0] in retells]
     if not places:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import tomllib
 from datetime import date, datetime, tzinfo
 from decimal import Decimal
-from typing import TYPE_CHECKING, Annotated, Self
+from typing import TYPE_CHECKING, Annotated, Literal, Self
 
 from pydantic import (
     BaseModel,
@@ -23,6 +23,9 @@ from replay.base import ReplayError, known
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+
+Rate = Annotated[float, Field(gt=0, le=100, allow_inf_nan=False)]
 
 
 class RulesInvalid(ReplayError):
@@ -65,6 +68,45 @@ class OtherStage(Part):
         return stage.model_copy(update=other)
 
 
+class Logistic(Part):
+    """The model that learners have: logistic regression over categories, numbers and their bins."""
+
+    kind: Literal["binned_logistic_regression"] = "binned_logistic_regression"
+    learning_rate: Rate = 0.1
+    epsilon: Rate = 2.0
+    intercept_lr: Rate = 0.01
+    bins: Annotated[int, Field(ge=1, le=100)] = 12
+
+
+class Tree(Part):
+    """A decision tree that grows as rows come; it cannot say why."""
+
+    kind: Literal["hoeffding_tree"]
+    grace_period: Annotated[int, Field(ge=1, le=100_000)] = 200
+    max_depth: Annotated[int, Field(ge=1, le=100)] | None = None
+    delta: Annotated[float, Field(gt=0, lt=1)] = 1e-7
+
+
+class Bayes(Part):
+    """Naive Bayes over what is so and what is not; it cannot say why."""
+
+    kind: Literal["naive_bayes"]
+    alpha: Rate = 1.0
+
+
+class OtherLearner(Part):
+    """How a learner would learn: with another model, or without some of its inputs."""
+
+    model: Logistic | Tree | Bayes = Field(default=Logistic(), discriminator="kind")
+    without: tuple[Line, ...] = ()
+    """Names of inputs; `*` stands for any end, as in `custom.*`."""
+
+    @field_validator("model", mode="before")
+    @classmethod
+    def _is_its_own_unless_named(cls, given: object) -> object:
+        return {"kind": "binned_logistic_regression"} | given if isinstance(given, dict) else given
+
+
 class Rules(Part):
     """All that would be other."""
 
@@ -75,11 +117,22 @@ class Rules(Part):
         default_factory=dict
     )
     """By name or id of a pipeline, and key of a stage."""
+    score: dict[Slug, OtherLearner] = Field(default_factory=dict)
+    """By name of a learner."""
 
     @field_validator("since", mode="before")
     @classmethod
     def _is_written_out(cls, given: object) -> object:
         return given.isoformat() if isinstance(given, date | datetime) else given
+
+    @property
+    def changes(self) -> bool:
+        """Whether anything would be other at all."""
+        return bool(self.pipeline or self.score)
+
+    def none(self) -> Rules:
+        """As it is, for what these are about: learners learn anew too, the way they do today."""
+        return Rules(title="As it is", score=dict.fromkeys(self.score, OtherLearner()))
 
     def after(self, zone: tzinfo) -> int | datetime | None:
         """The moment after which they are in force; a bare date is the end of that day."""

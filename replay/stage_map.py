@@ -62,7 +62,6 @@ class StageMap:
 
     def not_known(self) -> Iterator[str]:
         """What could not be told."""
-        yield "What anybody would have done otherwise, had the stages been these."
         if self._unplaced:
             yield (
                 f"Where {self._unplaced:,} deals would have begun: they were opened in a stage in "

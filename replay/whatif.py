@@ -7,14 +7,16 @@ read, the tables of the workspace are not even opened.
 from __future__ import annotations
 
 from contextlib import closing, contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from projections.catch_up import catch_up
 from projections.tables import Tables
 from replay.contrast import Contrast, contrast, reports
+from replay.movers import Moved, moved
 from replay.reread import Force, Retold, pages, reader, retold
+from replay.rescoring import Silenced, learned, trainings
 from replay.rules import RulesInvalid
 from replay.stage_map import StageMap, resolved
 from replay.tables import unseen
@@ -23,6 +25,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
+    import pyarrow as pa
+
+    from eventstore.envelope import RecordedEvent
     from eventstore.log import Log
     from readmodels.query import Query
     from replay.reread import Retell
@@ -36,6 +41,8 @@ OF_DEALS = (
     "stage_duration_summary",
     "pipeline_waterfall",
 )
+OF_LEARNERS = ("learner_performance", "learner_calibration")
+PEOPLE = "What anybody would have done otherwise, had these been the rules."
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +56,6 @@ class WhatIf:
     """How far the log was read."""
     moment: datetime
     """The moment the reports are about."""
-    events: int
     told_otherwise: Mapping[str, int]
     """By type of event, how many would say something else."""
     left_out: Mapping[str, int]
@@ -57,6 +63,8 @@ class WhatIf:
     tables: Mapping[str, bool]
     """Whether each table would be the same."""
     reports: tuple[Contrast, ...]
+    scores: tuple[Moved, ...]
+    """How far the last scores move, of each learner that would learn otherwise."""
     not_known: tuple[str, ...] = ()
     """What cannot be told, in words."""
 
@@ -65,7 +73,8 @@ class WhatIf:
         otherwise, left_out = sum(self.told_otherwise.values()), sum(self.left_out.values())
         force = "always in force" if self.since is None else f"in force after {_said(self.since)}"
         return (
-            f"{self.events:,} events up to position {self.position:,}; the rules are {force}. "
+            f"The log up to position {self.position:,}, as of {_said(self.moment)}; "
+            f"the rules are {force}. "
             f"{otherwise:,} events would say something else, {left_out:,} would not have happened."
         )
 
@@ -82,7 +91,7 @@ class Sides:
     other: Tables
 
 
-@dataclass
+@dataclass(frozen=True)
 class Question:
     """Other rules for a range of a log."""
 
@@ -94,16 +103,62 @@ class Question:
     as_of: datetime | None = None
     """The moment to ask about; without it, that of the newest event."""
     reports: Sequence[str] = ()
-    counted: Retold = field(default_factory=Retold)
 
     @property
     def steps(self) -> int:
         """How many positions are passed in all."""
-        return 2 * self.until
+        return self.until * (4 if self.rules.score else 2)
 
     def asked(self) -> list[str]:
         """The reports to compare: those named, or those that the rules are about."""
-        return [*(self.reports or OF_DEALS)]
+        about = [*(OF_DEALS if self.rules.pipeline else ())]
+        about += OF_LEARNERS if self.rules.score else ()
+        return [*(self.reports or about)]
+
+
+class Telling:
+    """The log as it is told by other rules, and what is known of that afterwards."""
+
+    def __init__(self, question: Question) -> None:
+        self.question, self.rules = question, question.rules
+        self.counted = Retold()
+        self._stages: StageMap | None = None
+        self._pipelines: list[RecordedEvent] = []
+        if self.rules.pipeline:
+            hidden = question.log.without_keys()
+            self._pipelines = list(hidden.read(until=question.until, types=["pipeline"]))
+        self._others = resolved(self.rules.pipeline, self._pipelines)
+        self._learning = trainings(self.rules.score)
+
+    def pages(self, progress: Progress) -> Iterator[pa.Table]:
+        """The log, and behind its end what learners say of it."""
+        yield from self._retold(self.counted, progress)
+        if self._learning:
+            again = self._retold(Retold(), lambda at: progress(self.question.until + at))
+            yield from learned(again, self._learning, self.question.until)
+
+    def _retold(self, counted: Retold, progress: Progress) -> Iterator[pa.Table]:
+        retells: dict[str, Retell] = {}
+        if self.rules.pipeline:
+            stages = StageMap(self._others, self._pipelines, Force(self.question.after))
+            retells |= {"pipeline": stages.pipeline, "deal": stages.deal}
+            self._stages = stages
+        silence = {"score": Silenced(frozenset(self.rules.score)).score} if self.rules.score else {}
+        for page in pages(self.question.log.read_arrow, self.question.until):
+            yield retold(retold(page, silence, Retold()), retells, counted)
+            progress(page["position"][-1].as_py())
+
+    def not_known(self) -> tuple[str, ...]:
+        """What cannot be told, in words."""
+        said = self._stages.not_known() if self._stages else ()
+        return (PEOPLE, *said) if self.rules.changes else ()
+
+    def check(self) -> None:
+        """Raises RulesInvalid for what turned out not to be there."""
+        for training in self._learning:
+            if missing := training.unmatched:
+                where = f"score.{training.learner.name}.without"
+                raise RulesInvalid(f"{where}: the learner has no input {', '.join(missing)}")
 
 
 @contextmanager
@@ -113,24 +168,22 @@ def what_if(
     """Fold both sides in an empty folder and compare them; they stay open within the block."""
     asked = reports(question.asked())
     _must_begin(question, question.until)
-    stages = _stages(question)
-    retells: dict[str, Retell] = {}
-    if stages:
-        retells = {"pipeline": stages.pipeline, "deal": stages.deal}
+    _must_begin(question, question.as_of)
+    base, other = Telling(replace(question, rules=question.rules.none())), Telling(question)
     with (
-        closing(Tables(folder / "base")) as base,
-        closing(Tables(folder / "other")) as other,
+        closing(Tables(folder / "base")) as as_it_is,
+        closing(Tables(folder / "other")) as otherwise,
     ):
-        _fold(base, question, {}, Retold(), progress)
-        moment = question.as_of or _newest(base)
+        _fold(as_it_is, base.pages(progress))
+        moment = question.as_of or _newest(as_it_is)
         _must_begin(question, moment)
-        _fold(other, question, retells, question.counted, lambda at: progress(question.until + at))
-        sides = Sides(base, other)
-        not_known = tuple(stages.not_known()) if stages else ()
-        yield replace(_compared(question, sides, asked, moment), not_known=not_known), sides
+        _fold(otherwise, other.pages(lambda at: progress(question.steps // 2 + at)))
+        other.check()
+        sides = Sides(as_it_is, otherwise)
+        yield _compared(other, sides, asked, moment), sides
 
 
-def _must_begin(question: Question, end: int | datetime) -> None:
+def _must_begin(question: Question, end: int | datetime | None) -> None:
     """Refuse rules that come into force when all is over."""
     after = question.after
     if (isinstance(after, int) and isinstance(end, int) and after >= end) or (
@@ -142,27 +195,10 @@ def _must_begin(question: Question, end: int | datetime) -> None:
         )
 
 
-def _stages(question: Question) -> StageMap | None:
-    if not question.rules.pipeline:
-        return None
-    pipelines = list(question.log.without_keys().read(until=question.until, types=["pipeline"]))
-    others = resolved(question.rules.pipeline, pipelines)
-    return StageMap(others, pipelines, Force(question.after))
-
-
-def _fold(
-    tables: Tables,
-    question: Question,
-    retells: Mapping[str, Retell],
-    counted: Retold,
-    progress: Progress,
-) -> None:
-    coming = pages(question.log.read_arrow, question.until)
-    if retells:
-        coming = (retold(page, retells, counted) for page in coming)
+def _fold(tables: Tables, coming: Iterator[pa.Table]) -> None:
     with tables.database.filling():
-        for taken in catch_up(tables, reader(coming)):
-            progress(min(taken.position, question.until))
+        for _ in catch_up(tables, reader(coming)):
+            pass
 
 
 def _newest(tables: Tables) -> datetime:
@@ -170,9 +206,8 @@ def _newest(tables: Tables) -> datetime:
     return moment or datetime.min.replace(tzinfo=UTC)
 
 
-def _compared(question: Question, sides: Sides, asked: Sequence[Query], moment: datetime) -> WhatIf:
-    base, other = sides.base.database, sides.other.database
-    [(events,)] = base.query("SELECT count(*) FROM event").rows()
+def _compared(telling: Telling, sides: Sides, asked: Sequence[Query], moment: datetime) -> WhatIf:
+    question, base, other = telling.question, sides.base.database, sides.other.database
     since = question.after if isinstance(question.after, datetime) else None
     digests = other.digests()
     return WhatIf(
@@ -180,9 +215,10 @@ def _compared(question: Question, sides: Sides, asked: Sequence[Query], moment: 
         since=question.after,
         position=question.until,
         moment=moment,
-        events=events,
-        told_otherwise=dict(sorted(question.counted.otherwise.items())),
-        left_out=dict(sorted(question.counted.left_out.items())),
+        told_otherwise=dict(sorted(telling.counted.otherwise.items())),
+        left_out=dict(sorted(telling.counted.left_out.items())),
         tables={name: digests[name] == digest for name, digest in base.digests().items()},
         reports=tuple(contrast(query, base, other, moment, since) for query in asked),
+        scores=tuple(moved(name, base, other, moment) for name in question.rules.score),
+        not_known=telling.not_known(),
     )

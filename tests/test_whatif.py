@@ -6,14 +6,12 @@ import json
 import os
 import re
 from collections import defaultdict
-from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
-import pyarrow as pa
+import pyarrow.compute as pc
 import pytest
 from hypothesis import given as for_any
 from hypothesis import settings
@@ -31,73 +29,20 @@ from eventstore.writer import Writer
 from replay.beginning import begin_from
 from replay.contrast import ReportUnknown
 from replay.reread import Force, Retold, pages, reader, retold
-from replay.rules import OtherStage, Rules, RulesInvalid, load
+from replay.rules import OtherStage, RulesInvalid, load
 from replay.stage_map import StageMap, changed
-from replay.whatif import Question, WhatIf, what_if
 from tests.databases import empty_database
-from tests.demo_log import END, Teller
+from tests.demo_log import END
 from tests.random_log import arrow, random_log
 from tests.test_cli import Shell, served
+from tests.whatif_story import InMemory, asked, middle, of_pipeline, story
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator
     from pathlib import Path
 
-    from eventstore.envelope import RecordedEvent
-    from replay.whatif import Sides
 
-STEPS = 1_500
 OPEN = ("prospecting", "discovery", "proposal", "negotiation")
-
-
-class InMemory:
-    """A log as `what_if` reads it."""
-
-    def __init__(self, events: Sequence[RecordedEvent]) -> None:
-        self.events, self.table = events, arrow(events)
-
-    def without_keys(self) -> InMemory:
-        return self
-
-    def read_arrow(self, after: int, limit: int) -> pa.Table:
-        return self.table.filter(pa.compute.field("position") > after).slice(0, limit)
-
-    def read(self, *, until: int, types: Sequence[str]) -> Iterator[RecordedEvent]:
-        for one in self.events:
-            if one.position <= until and one.event.type.split(".")[0] in types:
-                yield one
-
-    def last_position(self) -> int:
-        return self.events[-1].position
-
-
-@cache
-def story() -> InMemory:
-    """The first months of the demo's company."""
-    teller = Teller(trainings=[])
-    for step in history(END)[:STEPS]:
-        teller.tell(step)
-    return InMemory(teller.log)
-
-
-@contextmanager
-def asked(
-    folder: Path, rules: dict[str, Any], log: InMemory | None = None, **more: Any
-) -> Iterator[tuple[WhatIf, Sides]]:
-    told = log or story()
-    other = Rules.model_validate({"title": "Otherwise"} | rules)
-    after = other.after(UTC)
-    question = Question(told, other, more.pop("after", after), told.last_position(), **more)
-    with what_if(question, folder) as answered:
-        yield answered
-
-
-def of_pipeline(**others: dict[str, Any]) -> dict[str, Any]:
-    return {"pipeline": {"New business": others}}
-
-
-def middle() -> datetime:
-    return story().events[len(story().events) // 2].occurred_at
 
 
 # Nothing other, nothing different
@@ -317,7 +262,7 @@ def test_rules_that_never_count_are_told_as_such(tmp_path: Path):
 
 def test_a_page_is_read_to_its_end_whatever_was_left_out():
     log = InMemory(random_log(1, 1_000, of=(Deal,)))
-    coming = (page.filter(pa.compute.field("version") > 1) for page in pages(log.read_arrow, 10**9))
+    coming = (page.filter(pc.field("version") > 1) for page in pages(log.read_arrow, 10**9))
     read, found = reader(coming), []
     while len(table := read(0, 7)) == 7:
         found += table["position"].to_pylist()
@@ -352,6 +297,8 @@ def test_rules_are_read_exactly(tmp_path: Path):
 
 
 WRONG = {
+    'title = "x"\n[score.a]\nmodel = { kind = "oracle" }': "a.model: Input tag 'oracle' found",
+    'title = "x"\n[score.a]\nmodel = { kind = "naive_bayes", bins = 3 }': "bins: Extra inputs",
     "title = ": "is no TOML",
     "since = 2026-01-31": "title: Field required",
     'title = "x"\nstages = 1': "stages: Extra inputs are not permitted",
@@ -385,6 +332,12 @@ UNFIT: dict[str, dict[str, Any]] = {
     "goes into a stage that would not be there": of_pipeline(
         discovery={"into": "proposal"}, proposal={"into": "negotiation"}
     ),
+    "score.lead_conversio: there is no such learner; there are lead_conversion, customer_health": {
+        "score": {"lead_conversio": {}}
+    },
+    "score.lead_conversion.without: the learner has no input countri": {
+        "score": {"lead_conversion": {"without": ["country", "countri"]}}
+    },
     "exactly one won": of_pipeline(negotiation={"status": "won"}),
     "and closed is no forecast for that": of_pipeline(negotiation={"forecast_category": "closed"}),
 }
