@@ -13,6 +13,8 @@ from eventstore.errors import EventStoreError
 from eventstore.tree import Tiles
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from psycopg import Cursor
     from psycopg.rows import DictRow
 
@@ -48,6 +50,15 @@ class Anchored(BaseModel):
     error: str | None = Field(description="What keeps the newest from getting there.")
 
 
+class ReadNode(BaseModel):
+    """The process that answers anybody's SQL, with tables and a memory of its own."""
+
+    alive: bool = Field(description="False: it starts, or is being started again.")
+    tables: Lag | None = Field(description="How far its tables are; null: it does not say.")
+    memory_bytes: int | None = Field(description="What it has taken of its memory.")
+    memory_bytes_max: int | None = Field(description="With more than this it ends, and restarts.")
+
+
 class Health(BaseModel):
     """How the node is."""
 
@@ -57,6 +68,7 @@ class Health(BaseModel):
     poisoned: int = Field(description="Events that could not be read into the tables.")
     error: str | None = Field(description="What keeps the node from working.")
     tables: Lag | None = Field(description="The tables that questions are asked of.")
+    read_node: ReadNode | None = Field(description="Null: nobody has asked it yet.")
     sealed: Lag | None = Field(description="What a signed checkpoint covers.")
     not_sealed: str | None = Field(description="What keeps this node from sealing the rest.")
     anchors: tuple[Anchored, ...] = Field(
@@ -85,11 +97,13 @@ def examined(node: Node) -> Health:
     """The health of a node, as far as it can be found out."""
     log, follower = node.workspace.log, node.follower
     error = type(follower.error).__name__ if follower.error else None
-    position, tables, sealed, followers = None, None, None, {}
+    position, tables, read_node, sealed, followers = None, None, None, None, {}
+    said = node.questions.standing()
     try:
         position = log.last_position()
         with log.cursor() as cursor:
             tables = _lag(cursor, follower.position)
+            read_node = None if said is None else _read_node(cursor, said)
             newest = Tiles(cursor).sealed()
             sealed = _lag(cursor, newest.position if newest else 0)
             cursor.execute(
@@ -106,10 +120,20 @@ def examined(node: Node) -> Health:
         poisoned=follower.poisoned,
         error=error,
         tables=tables,
+        read_node=read_node,
         sealed=sealed,
         not_sealed=type(node.sealer.error).__name__ if node.sealer.error else None,
         anchors=tuple(Anchored(**asdict(one)) for one in node.sealer.anchor.standing()),
         followers=followers,
+    )
+
+
+def _read_node(cursor: Cursor[DictRow], said: Mapping[str, int]) -> ReadNode:
+    return ReadNode(
+        alive=bool(said),
+        tables=_lag(cursor, said["position"]) if said else None,
+        memory_bytes=said.get("memory_bytes"),
+        memory_bytes_max=said.get("memory_bytes_max"),
     )
 
 

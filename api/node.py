@@ -8,10 +8,12 @@ from contextlib import contextmanager
 from datetime import UTC, tzinfo
 from typing import TYPE_CHECKING, Self
 
+import duckdb
 import structlog
 
 from api.auth import ApiKeys
 from api.events import Pulse
+from api.problems import TablesRenewed
 from api.questions import Questions
 from eventstore.places import place
 from eventstore.reads import ReadLog
@@ -95,12 +97,19 @@ class Node:
 
     @contextmanager
     def asking(self) -> Iterator[Database]:
-        """The read database, which stays open for as long as the block lasts."""
+        """The read database, which stays open for as long as the block lasts.
+
+        Raises TablesRenewed for what is not there before the tables are made anew.
+        """
         with self._asked:
             tables = self.tables
             self._asking[id(tables)] += 1
         try:
             yield tables.database
+        except (duckdb.CatalogException, duckdb.BinderException):
+            if tables.outdated:
+                raise TablesRenewed from None
+            raise
         finally:
             with self._asked:
                 self._asking[id(tables)] -= 1

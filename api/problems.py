@@ -15,6 +15,7 @@ Problem
 ├── FormatUnknown        no format that could be written                   406
 ├── TooManyQuestions     one caller asks too many at once                  429
 ├── ReadNodeAway         the process that answers questions starts         503
+├── TablesRenewed        a table is made for the first time                503
 ├── CursorInvalid        a cursor of another query, or not one of ours     422
 └── PositionNotReached   the tables are not there yet                      503
 Refusal                  the business says no                              409
@@ -138,6 +139,10 @@ class TooManyQuestions(Problem, status=429, headers={"Retry-After": str(RETRY_SE
 
 class ReadNodeAway(Problem, status=503, headers={"Retry-After": str(RETRY_SECONDS)}):
     """The process that answers questions is being started; ask again, or less if you ended it."""
+
+
+class TablesRenewed(Problem, status=503, headers={"Retry-After": str(RETRY_SECONDS)}):
+    """What was asked about is new, and is still being made from the log: ask again."""
 
 
 class PositionNotReached(Problem, status=503, headers={"Retry-After": str(RETRY_SECONDS)}):

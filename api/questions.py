@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 import httpx
@@ -38,6 +38,8 @@ OF_ONE_ANSWERED_AT_ONCE_MAX = 2
 OF_ONE_WAITING_MAX = 32
 START_SECONDS_MAX = 15.0
 LOOK_SECONDS = 0.05
+LOOK_SECONDS_MAX = 1.0
+"""A read node that says nothing for so long does not work."""
 PAUSE_SECONDS = 0.2
 """Between the end of the process and its next start."""
 
@@ -85,6 +87,20 @@ class Questions:
             if self._folder is not None:
                 shutil.rmtree(self._folder, ignore_errors=True)
                 self._folder = None
+
+    def standing(self) -> dict[str, Any] | None:
+        """What the process says of itself; nothing if it was not started, empty if it is silent."""
+        with self._guard:
+            if self._process is None or self._folder is None:
+                return None
+            socket = str(self._folder / "read_node")
+        transport = httpx.HTTPTransport(uds=socket, verify=False)
+        try:
+            with httpx.Client(transport=transport, timeout=LOOK_SECONDS_MAX) as client:
+                found: dict[str, Any] = client.get("http://read.node/standing").json()
+                return found
+        except httpx.TransportError:
+            return {}
 
     @asynccontextmanager
     async def asked(self, asked: Asked) -> AsyncIterator[httpx.Response]:

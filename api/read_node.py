@@ -20,11 +20,13 @@ from typing import TYPE_CHECKING, Any
 
 import anyio
 import duckdb
+import orjson
 import structlog
 import uvicorn
 from anyio import CapacityLimiter, to_thread
 from starlette.applications import Starlette
 from starlette.requests import Request
+from starlette.responses import Response
 from starlette.routing import Route
 
 from api.answers import NEXT, POSITION, reached
@@ -61,6 +63,8 @@ REST_SECONDS = 10.0
 
 THREADS_MAX = 40
 LOOK_SECONDS = 1.0
+DATA = 5
+"""Where in `/proc/self/statm` the pages are that are not shared with any file."""
 
 OVERDUE = 75
 """Exit code when a question could be ended in no other way."""
@@ -81,6 +85,22 @@ class ReadNode:
     tables: Tables
     follower: Follower
     keys: Keyring
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How far a read node is, and what it takes of the memory it may have."""
+
+    position: int
+    memory_bytes: int
+    memory_bytes_max: int
+
+
+def standing(node: ReadNode) -> Standing:
+    """How this process is. What it has mapped counts, for that is what is limited."""
+    pages = int(Path("/proc/self/statm").read_text().split()[DATA])
+    limit, _ = resource.getrlimit(resource.RLIMIT_DATA)
+    return Standing(node.follower.position, pages * resource.getpagesize(), limit)
 
 
 class Door:
@@ -225,7 +245,16 @@ def main() -> None:
     collect_seldom()
     signal.signal(signal.SIGTERM, _end)
     with _opened(given.data, given.database_url, given.workspace, _limit()) as node:
-        app = Starlette(routes=[Route("/", Door(node), methods=["POST"])])
+
+        def told_standing(_: Request) -> Response:
+            return Response(orjson.dumps(standing(node)), media_type="application/json")
+
+        app = Starlette(
+            routes=[
+                Route("/", Door(node), methods=["POST"]),
+                Route("/standing", told_standing, methods=["GET"]),
+            ]
+        )
         answer_with_problems(app)
         config = uvicorn.Config(
             app,

@@ -13,7 +13,7 @@ from api.answers import LIMIT_MAX, CursorText
 from api.asking import PageAsked
 from api.auth import Caller
 from api.pages import opened, question
-from api.problems import NotFound, ParameterInvalid, PersonalNotShown
+from api.problems import NotFound, ParameterInvalid, PersonalNotShown, TablesRenewed
 from api.sql import COLUMNS, ITEMS, ROWS_MAX, AskedAbout, FormatAsked, documented, relayed
 from readmodels.base import PERSONAL
 from readmodels.formats import Format
@@ -128,6 +128,8 @@ def shown(node: Node, name: str) -> Shown:
     """The table of this name."""
     with node.asking() as database:
         found = database.query(FOUND, {"name": name}).rows()
+    if not found and name.removesuffix("_history") in node.tables.outdated:
+        raise TablesRenewed
     if not found:
         raise NotFound(what="table", id=name)
     return Shown(name, {column: kind for column, kind, _ in found}, found[0][2] == PERSONAL)

@@ -51,16 +51,29 @@ def macros() -> dict[str, Macro]:
 
 
 def known(tables: set[str]) -> dict[str, str]:
-    """By file, the statements for the macros of those whose tables are all there."""
+    """By file, the statements for the macros of those whose tables are all there.
+
+    A table that is declared today may be missing from files that were made yesterday.
+    """
     found: dict[str, list[Macro]] = {}
     for macro in macros().values():
         found.setdefault(macro.file, []).append(macro)
-    return {
-        file: ";\n".join(macro.statements() for macro in those)
-        for file, those in found.items()
-        if tables.issuperset(_asked(those))
-    }
+    made: dict[str, str] = {}
+    for file, those in found.items():
+        needed = {macros()[name].file for macro in those for name in _called(macro)} - {file}
+        if tables.issuperset(_asked(those)) and made.keys() >= needed:
+            made[file] = ";\n".join(macro.statements() for macro in those)
+    return made
+
+
+def _called(macro: Macro) -> set[str]:
+    return {name for name in re.findall(r"\b(\w+)\(", macro.sql) if name in macros()}
 
 
 def _asked(those: list[Macro]) -> set[str]:
-    return {name for macro in those for name in re.findall(r"\b(\w+)_at\(", macro.sql)}
+    """The tables that are named, with a moment or without; not what is named in the SQL itself."""
+    sql = "\n".join(macro.sql for macro in those)
+    at = set(re.findall(r"\b(\w+)_at\(", sql)) - {"position"}
+    plain = set(re.findall(r"(?<!DISTINCT )\b(?:FROM|JOIN) (\w+)\b(?!\()", sql))
+    defined = set(re.findall(r"\b(\w+)(?:\([^()]*\))? AS (?:MATERIALIZED )?\(", sql))
+    return at | {name.removesuffix("_history") for name in plain - defined}

@@ -47,6 +47,7 @@ def test_a_node_that_works_says_so_to_anybody(anybody: Client):
         "poisoned": 0,
         "error": None,
         "tables": {"position": 1, "behind_events": 0, "behind_seconds": 0.0},
+        "read_node": None,
         "sealed": {"position": 1, "behind_events": 0, "behind_seconds": 0.0},
         "not_sealed": None,
         "anchors": [],
@@ -87,6 +88,19 @@ def test_whoever_keeps_a_place_in_the_log_is_seen_to_lag(node: Node, anybody: Cl
     lag = anybody.get("/health").json()["followers"]["learning.sleepy"]
     assert (lag["position"], lag["behind_events"]) == (0, 1)
     assert lag["behind_seconds"] > 0
+
+
+def test_a_read_node_is_seen_as_soon_as_it_was_started(node: Node, anybody: Client):
+    node.questions.start()
+    deadline = time.monotonic() + 60
+    while not (found := anybody.get("/health").json()["read_node"])["alive"]:
+        assert found == {"alive": False, "tables": None} | dict.fromkeys(
+            ("memory_bytes", "memory_bytes_max")
+        )
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    assert found["tables"]["position"] <= anybody.get("/health").json()["position"]
+    assert 0 < found["memory_bytes"] < found["memory_bytes_max"]
 
 
 def test_tables_that_stand_still_are_no_health(

@@ -13,8 +13,9 @@ import pytest
 
 import readmodels
 from readmodels import activity, campaign, customer, deal, lead, pipeline, ticket, user
-from readmodels.macros import macros
+from readmodels.macros import _asked, known, macros
 from readmodels.query import Moment, Query, page
+from replay.tables import DECLARED
 from tests.reports import At, Reports, moments, reports, story
 
 if TYPE_CHECKING:
@@ -183,3 +184,12 @@ def test_a_bare_date_is_the_end_of_that_day():
         assert database.query(counted, {"moment": str(day)}).item() == whole
         assert database.query(counted, {"moment": day}).item() == whole
         assert database.query(counted, {"moment": f"{day}T00:00:00Z"}).item() < whole
+
+
+def test_reports_of_a_table_that_is_not_there_are_left_out_and_no_others():
+    assert _asked([*macros().values()]) <= DECLARED.keys()
+    everything = known({*DECLARED})
+    assert everything.keys() == {macro.file for macro in macros().values()}
+    left_out = {name: everything.keys() - known({*DECLARED} - {name}).keys() for name in DECLARED}
+    assert left_out["touch"] == {"campaign.sql", "contact.sql", "timeline.sql"}
+    assert left_out["poison_event"] == set()

@@ -36,7 +36,15 @@ from projections import DIMENSIONS, FACTS
 from projections.base import Dimension, FactTable, assign, blank, envelope, field, row, state
 from projections.tables import Tables
 from replay.rebuild import OtherDeclarations, build, open_renewed, renew, rolled_back, turn
-from replay.tables import NothingBefore, catch_up, current, open_tables, previous, turn_to
+from replay.tables import (
+    NothingBefore,
+    catch_up,
+    current,
+    new_generation,
+    open_tables,
+    previous,
+    turn_to,
+)
 from tests.doors import Client
 
 if TYPE_CHECKING:
@@ -226,6 +234,28 @@ def test_nobody_notices_that_a_declaration_changed(workspace: Workspace):
         assert digests(rebuilt) == found
     happened = events(workspace)[before:]
     assert set(happened) == {"lead.captured.v1"}
+
+
+def test_what_is_new_is_asked_for_again_until_it_is_there(workspace: Workspace):
+    known = [each for each in FACTS if each.name != "touch"]
+    generation = new_generation(workspace.directory)
+    with closing(Tables(generation, workspace.log.unseal, facts=known)) as yesterday:
+        catch_up(yesterday, workspace.log, workspace.log.last_position())
+    turn_to(generation)
+    node = Node.open(workspace.directory, workspace.database_url)  # which does not renew them yet
+    with closing(node), Client(node, ANN) as ann:
+        assert "touch" in node.tables.outdated
+        assert ann.get("/leads").is_success
+        for path in ("/campaigns/attribution", "/tables/touch"):
+            reply = ann.get(path)
+            assert (reply.status_code, reply.headers["Retry-After"]) == (503, "1"), path
+            assert reply.json()["type"] == "urn:backstory:problem:tables-renewed"
+        assert ann.get("/tables/torch").status_code == 404
+        node.start()
+        deadline = time.monotonic() + 60
+        while not (reply := ann.get("/campaigns/attribution")).is_success:
+            assert reply.status_code == 503
+            assert time.monotonic() < deadline
 
 
 def test_nobody_notices_a_rebuild_nor_that_it_is_taken_back(workspace: Workspace):
