@@ -79,6 +79,11 @@ VERBS: dict[str, dict[str, Verb]] = {
             "cli.chart",
             "Draw a report as it was at a moment, to a file that needs no network to be seen.",
         ),
+        "notebook": Verb(
+            "cli.notebook",
+            "Open a prepared Jupyter notebook: funnel, waterfall, cohorts and scores at any "
+            "moment.",
+        ),
         "catalog": Verb(
             "cli.catalog",
             "Tell what can be asked: tables, columns, reports and events, with units and lineage.",

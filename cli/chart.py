@@ -5,7 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Protocol
 
 import typer
 
@@ -30,11 +30,20 @@ if TYPE_CHECKING:
 
     import polars as pl
 
+    from replay.base import Bounds
+
 app = typer.Typer()
 
 INSTALL = "pictures need the extra `charts`: pip install 'backstory[charts]'"
 SCALE = 2
 """Pixels of a PNG for each point."""
+
+
+class Asking(Protocol):
+    """Whoever answers questions about a moment."""
+
+    def sql(self, sql: str, within: Bounds) -> pl.DataFrame:
+        """The answer to a SELECT."""
 
 
 class Subject(StrEnum):
@@ -81,26 +90,38 @@ def chart(
 ) -> None:
     """Draw a report as it was at a moment, to a file that needs no network to be seen."""
     try:
-        from cli.pictures import PICTURES, drawn
+        import cli.pictures  # noqa: F401 - whether it can be, before anything is opened
     except ImportError:
         raise Refused(INSTALL) from None
     if since and subject is not Subject.waterfall:
         raise typer.BadParameter("only a waterfall begins at a moment", param_hint="--since")
-    picture = PICTURES[subject]
     begin = moment(since, zone) if since else None
-    start = f"'{begin.isoformat()}'" if begin else "NULL"
     with session(data, database_url, "chart", show.say) as opened:
         within = bounds(opened.workspace.log, as_of, known_at, zone)
         with tables(opened) as asking:
-            rows = plain(asking.sql(picture.sql.format(since=start), within))
-            [(at, position)] = asking.sql(
-                "SELECT moment(), (SELECT max(position) FROM event)", within
-            ).rows()
+            picture, said = drawing(asking, subject, within, begin)
+    save(picture, output)
+    show.say(f"{output}: {said}")
+
+
+def drawing(
+    asking: Asking, subject: str, within: Bounds, begin: datetime | None = None
+) -> tuple[Any, str]:
+    """A picture of what the tables say at a moment, and what it is of; Refused if there is none."""
+    from cli.pictures import PICTURES, drawn
+
+    if subject not in PICTURES:
+        raise Refused(f"there is no picture {subject!r}, but of {', '.join(PICTURES)}")
+    picture = PICTURES[subject]
+    start = f"'{begin.isoformat()}'" if begin else "NULL"
+    rows = plain(asking.sql(picture.sql.format(since=start), within))
     if not rows:
         raise Refused(f"there is nothing to draw: no {subject} {show.within(within)}")
-    said = [told(at, position, begin), picture.about]
-    save(drawn(picture, rows, said), output)
-    show.say(f"{output}: {picture.title}, {said[0]}")
+    [(at, position)] = asking.sql(
+        "SELECT moment(), (SELECT max(position) FROM event)", within
+    ).rows()
+    moment_told = told(at, position, begin)
+    return drawn(picture, rows, [moment_told, picture.about]), f"{picture.title}, {moment_told}"
 
 
 def plain(answer: pl.DataFrame) -> list[dict[str, Any]]:

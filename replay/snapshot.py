@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
+import duckdb
 import pyarrow.compute as pc
 from pydantic import BaseModel, ConfigDict
 
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from datetime import datetime
     from pathlib import Path
+
+    from duckdb import DuckDBPyConnection
 
     from eventstore.log import Log
     from eventstore.workspace import Workspace
@@ -56,6 +59,10 @@ class SnapshotExists(ReplayError):
 
 class NoSnapshot(ReplayError):
     """There is no snapshot that could be asked; the message says why."""
+
+
+class WrongFormat(ReplayError):
+    """A snapshot is not in the format that is needed."""
 
 
 class NoKeys(ReplayError):
@@ -212,6 +219,16 @@ def opened(folder: Path) -> Iterator[Opened]:
     with closing(Database(folder / MAIN_FILE, personal, read_only=True)) as database:
         database.position = manifest.position
         yield Opened(manifest, database)
+
+
+def open_snapshot(folder: Path) -> DuckDBPyConnection:
+    """A connection that reads a snapshot of DuckDB, without its personal columns."""
+    manifest = read_manifest(folder)
+    if manifest.format is not Format.duckdb:
+        raise WrongFormat(f"{folder} is a snapshot in {manifest.format}, not in DuckDB")
+    connection = duckdb.connect(str(folder / MAIN_FILE), read_only=True)
+    connection.execute("SET TimeZone = 'UTC'")
+    return connection
 
 
 def sha256(path: Path) -> str:

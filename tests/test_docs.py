@@ -6,20 +6,29 @@ folder (`BACKSTORY_DATA`, by default ../shared/data) and are skipped where it is
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import re
 import shlex
+import struct
 import subprocess
 import sys
+import time
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from uuid import UUID
 
 import pytest
 
+from api.node import Node
 from cli import main
+from cli.session import session
+from cli.tables import tables
 from eventstore.postgres import EmbeddedPostgres
+from replay.base import bounds
+from tests.doors import Client
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -120,6 +129,59 @@ def test_a_documented_command_runs(
     said = capsys.readouterr()
     assert code == 0, said.err[-2_000:]
     assert said.out or said.err
+
+
+@pytest.mark.timeout(SECONDS)
+def test_the_prepared_notebook_shows_what_the_tables_say(told: tuple[Path, dict[str, Any]]):
+    """It was run among the commands, in a kernel of its own."""
+    notebook = json.loads((told[0] / "june.ipynb").read_text())
+    shown = {}
+    for cell in (cell for cell in notebook["cells"] if cell["cell_type"] == "code"):
+        for output in cell["outputs"]:
+            assert output["output_type"] == "execute_result", output
+            shown["".join(cell["source"]).splitlines()[0]] = output["data"]
+    pictures = {source for source, each in shown.items() if "image/png" in each}
+    assert pictures == {f"then.draw({said})" for said in (
+        '"funnel"', '"waterfall", SINCE', '"cohort"', '"scores"')}  # fmt: skip
+    for name in pictures:
+        picture = base64.b64decode("".join(shown[name]["image/png"]))
+        width, height = struct.unpack(">II", picture[16:24])
+        assert picture.startswith(b"\x89PNG")
+        assert width > 1_000
+        assert height > 400
+    with session(told[0] / "data", None, "test") as opened, tables(opened) as held:
+        within = bounds(opened.workspace.log, "2026-06-30")
+        [(captured,)] = held.sql("SELECT sum(captured) FROM lead_funnel()", within).rows()
+        [(closing,)] = held.sql("SELECT closing FROM pipeline_waterfall()", within).rows()
+    texts = {name: "".join(each["text/plain"]) for name, each in shown.items()}
+    steps = next(text for name, text in texts.items() if name.startswith('then.sql("""'))
+    found = [int(row.split("┆")[1]) for row in steps.splitlines() if re.search(r"┆ \d", row)]
+    assert sum(found) == captured
+    assert any(str(closing) in text for name, text in texts.items() if name.startswith("since"))
+    assert "as of 2026-06-30 23:59 UTC" in texts["from cli.look import Look"]
+
+
+@pytest.mark.timeout(SECONDS)
+def test_a_read_node_started_beside_a_long_log_stays_within_its_memory(
+    told: tuple[Path, dict[str, Any]],
+):
+    with session(told[0] / "data", None, "test") as opened:
+        url, last = opened.workspace.database_url, opened.workspace.log.last_position()
+        assert last > 40_000
+        with Node.open(told[0] / "data", url) as node, Client(node, UUID(int=1)) as ann:
+            node.questions.start()
+            counted = {"sql": "SELECT count(*) AS events FROM event"}
+            deadline = time.monotonic() + 120
+            while not (
+                reply := ann.post("/sql", counted, params={"min_position": last})
+            ).is_success:
+                assert (reply.status_code, reply.headers["Retry-After"]) == (503, "1")
+                assert time.monotonic() < deadline
+            found = ann.get("/health").json()["read_node"]
+    assert reply.json()["position"] == last
+    assert found["alive"]
+    assert found["tables"] == {"position": last, "behind_events": 0, "behind_seconds": 0.0}
+    assert 0 < found["memory_bytes"] < found["memory_bytes_max"] / 2
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
