@@ -36,6 +36,7 @@ from api import (
     local,
     pipeline,
     proofs,
+    retention_rule,
     score,
     sql,
     subject,
@@ -51,8 +52,8 @@ from api.shortcut import Shortcut
 
 MENU = (
     lead, customer, contact, pipeline, deal, activity, ticket, campaign, user, score, learner,
-    custom_fields, subject, import_run, clock, bulk, sql, tables, events, live, catalog, audit,
-    proofs, health, access, local,
+    custom_fields, subject, retention_rule, import_run, clock, bulk, sql, tables, events, live,
+    catalog, audit, proofs, health, access, local,
 )  # fmt: skip
 
 READERS_MAX = 4

@@ -71,6 +71,11 @@ VERBS: dict[str, dict[str, Verb]] = {
             "cli.sql",
             "Ask the tables; with a moment, every table named is that of the moment.",
         ),
+        "due": Verb(
+            "cli.inquiries",
+            "Tell what rules of retention would have forgotten at a moment, and what stays in "
+            "spite.",
+        ),
         "duplicates": Verb(
             "cli.duplicates",
             "Find records that are probably one, by Splink; nothing is merged or changed.",

@@ -10,6 +10,7 @@ import structlog
 from api.process import Background, Process
 from commands.base import handle
 from commands.clock import TickClock
+from commands.policies import Retention
 from commands.user import RegisterUser
 from domain.base import Refusal
 from domain.clock import CLOCK
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
 HANDLE = "admin"
 ANSWER_SECONDS = 30.0
+LOOK_SECONDS = 1.0
 
 log = structlog.get_logger()
 
@@ -69,6 +71,22 @@ class Ticker(Background):
                 log.warning("clock did not tick", error=str(error))
             left = hour + timedelta(hours=1) - datetime.now(UTC)
             self.stopping.wait(max(left.total_seconds(), 1.0))
+
+
+class Policies(Background):
+    """Does by itself what follows from events, soon after them."""
+
+    def __init__(self, node: Node) -> None:
+        super().__init__()
+        self._retention = Retention(node.workspace.log, node.writer)
+
+    def run(self) -> None:
+        """See `Background`."""
+        while not self.stopping.wait(LOOK_SECONDS):
+            try:
+                self._retention.turn()
+            except (EventStoreError, TimeoutError) as error:
+                log.warning("policy interrupted", error=str(error))
 
 
 def first_key(node: Node) -> str | None:

@@ -15,7 +15,7 @@ import typer
 from api.app import Server
 from api.node import Node
 from cli import show
-from cli.background import Keeper, Learners, Ticker, first_key
+from cli.background import Keeper, Learners, Policies, Ticker, first_key
 from cli.options import DEFAULT_DATA, DEFAULT_ZONE, Anchors, Data, DatabaseUrl, Zone, examples
 from cli.session import AlreadyServed, Live, SessionError, lock, reachable
 from eventstore.logs import configure
@@ -105,6 +105,7 @@ def run(
         node.questions.start()
         learners = stack.enter_context(Learners(data, database_url))
         stack.enter_context(Ticker(node))
+        stack.enter_context(Policies(node))
         server = Announced(node, data, listening, learners)
         stack.callback(server.withdraw)
         server.run(sockets=[listening])

@@ -81,6 +81,7 @@ from commands.lead import (
     SetLeadCustomFields,
 )
 from commands.pipeline import DefinePipeline, RetirePipeline, RetractPipeline, RevisePipeline
+from commands.retention_rule import RepealRetentionRule, SetRetentionRule
 from commands.subject import (
     ForgetContact,
     ForgetCustomer,
@@ -214,6 +215,8 @@ COMMANDS: tuple[type[Command[Any]], ...] = (
     ReactivateUser,
     RetractUser,
     ForgetUser,
+    SetRetentionRule,
+    RepealRetentionRule,
     DeclareCustomField,
     RetireCustomField,
     TickClock,

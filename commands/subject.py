@@ -26,11 +26,20 @@ from domain.user import User, UserStillActive, UserUnknown
 from domain.values import Line
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from eventstore.naming import Naming
 
 Records = dict[UUID, type[State[Any]]]
+
+NAMED: Mapping[str, type[State[Any]]] = {
+    "customer_id": Customer,
+    "contact_id": Contact,
+    "lead_id": Lead,
+    "deal_id": Deal,
+    "ticket_id": Ticket,
+}
+"""What a lead, a ticket or an activity says it is about."""
 
 
 class ForgetLead(Command[Lead]):
@@ -200,13 +209,22 @@ def released(world: World, matter: str) -> Iterator[On]:
     yield On(stream, SubjectReleased(record_id=world.id, matter=matter))
 
 
-def forgotten(world: World, roots: Records, reason: str) -> Iterator[On]:
-    """The keys of all that is known only through some records, destroyed, unless one is held."""
+def forgotten(
+    world: World,
+    roots: Records,
+    reason: str,
+    spare: Callable[[World, Records], None] = lambda *_: None,
+) -> Iterator[On]:
+    """The keys of all that is known only through some records, destroyed, unless one is held.
+
+    `spare` raises what else speaks for keeping them.
+    """
     stream = subject_stream(world.id)
     records, above = reach(world, roots)
     if world.load(Subject, stream).forgotten.issuperset(records):
         return
     must_not_be_held(world, above.union(records))
+    spare(world, records)
     keys = {
         world.load(Contact, id).person_id if of is Contact else id for id, of in records.items()
     }
@@ -244,22 +262,34 @@ def reach(world: World, roots: Records) -> tuple[Records, set[UUID]]:
                 above |= naming.names
                 new |= {naming.stream_id: naming.of} if naming.stream_id not in found else {}
     for id, of in found.items():
-        above |= _about(world, id, of)
+        above |= _above(world, id, of)
     return found, above - found.keys()
 
 
-def _about(world: World, id: UUID, of: type[State[Any]]) -> set[UUID]:
-    """Whom a record is about, by its own events."""
-    named: set[UUID | None] = set()
+def _above(world: World, id: UUID, of: type[State[Any]]) -> set[UUID]:
+    """Whom a record is about, and whom these are about, by their own events."""
+    above: set[UUID] = set()
+    for about, kind in _about(world, id, of):
+        above |= {about} | _above(world, about, kind)
+    return above
+
+
+def _about(world: World, id: UUID, of: type[State[Any]]) -> Iterator[tuple[UUID, type[State[Any]]]]:
+    """What a record names, and what that is; not the lead a contact was: it is the same person."""
+    named: Any = None
     if of is Contact:
-        named.update(world.load(Contact, id).customers())
-    if of is Lead and (conversion := world.load(Lead, id).conversion):
-        named.add(conversion.customer_id)
-    if of is Deal:
-        named.add(world.load(Deal, id).customer_id)
-    if of is Ticket and id == world.id and (opened := world.load(Ticket, id).opened):
-        named.update((opened.customer_id, opened.contact_id))
-    return {id for id in named if id is not None}
+        yield from ((customer, Customer) for customer in world.load(Contact, id).customers())
+    if of is Lead:
+        named = world.load(Lead, id).conversion
+    if of is Deal and (customer_id := world.load(Deal, id).customer_id):
+        yield customer_id, Customer
+    if of is Ticket:
+        named = world.load(Ticket, id).opened
+    if of is Activity:
+        named = world.load(Activity, id).recorded
+    for field, kind in NAMED.items():
+        if about := getattr(named, field, None):
+            yield about, kind
 
 
 def _goes_along(world: World, naming: Naming, found: Mapping[UUID, Any]) -> bool:

@@ -15,6 +15,7 @@ from domain.deal import Deal
 from domain.import_run import ImportRun
 from domain.lead import Lead
 from domain.pipeline import Pipeline
+from domain.retention_rule import RetentionRule
 from domain.score import Score
 from domain.subject import Subject
 from domain.ticket import Ticket
@@ -33,6 +34,7 @@ AGGREGATES: tuple[type[State[Any]], ...] = (
     User,
     CustomFields,
     Subject,
+    RetentionRule,
     ImportRun,
     Clock,
     Score,

@@ -6,6 +6,7 @@ for in the log, and only what came since is looked for while other writers wait.
 
 from __future__ import annotations
 
+import threading
 from collections import OrderedDict
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 from uuid import UUID
@@ -32,7 +33,11 @@ PAGE_ROWS = 20_000
 FEW_IDS = 8
 """So few are sooner found by the database, byte by byte."""
 
-KEPT_MAX = 8
+KEPT_MAX = 20_000
+"""Of so many ids it is kept what was found: those that a rule of retention has forgotten at once,
+and those that go with them."""
+
+NOTHING_FOUND: tuple[int, list[Naming]] = (0, [])
 
 STATES: dict[type[Event], type[State[Any]]] = {
     event: of for of in AGGREGATES for event in events_of(of)
@@ -82,30 +87,43 @@ class Names:
 
     def __init__(self, log: Log) -> None:
         self.log = log
-        self._found: OrderedDict[frozenset[UUID], tuple[int, list[Naming]]] = OrderedDict()
+        self._found: OrderedDict[UUID, tuple[int, list[Naming]]] = OrderedDict()
+        self._guard = threading.Lock()
 
     def look(self, ids: frozenset[UUID]) -> list[Naming]:
-        """Look through the log as it is; others may write meanwhile."""
-        until, found = self._found.get(ids, (0, []))
+        """Look through the log as it is; others may write meanwhile.
+
+        Many ids at once cost little more than one.
+        """
+        until, found = self._known(ids)
         last = self.log.last_position()
-        found = [*found, *self._after(until, ids)]
-        self._found[ids] = (last, found)
-        self._found.move_to_end(ids)
-        while len(self._found) > KEPT_MAX:
-            self._found.popitem(last=False)
+        found += self._after(until, ids)
+        with self._guard:
+            for id, (_, namings) in _by_id(ids, found).items():
+                self._found[id] = (last, namings)
+                self._found.move_to_end(id)
+            while len(self._found) > max(KEPT_MAX, len(ids)):
+                self._found.popitem(last=False)
         return found
 
     def under_lock(
         self, cursor: Cursor[DictRow], ids: frozenset[UUID], last: int
     ) -> Iterator[Naming]:
         """All that names them; raises NamesFarBehind where that would keep others waiting."""
-        until, found = self._found.get(ids, (0, []))
+        until, found = self._known(ids)
         if last - until > TAIL_MAX:
             raise NamesFarBehind(ids)
         yield from found
         while rows := self._page(cursor, until, ids):
             yield from _naming(rows, ids)
             until = rows[-1]["position"]
+
+    def _known(self, ids: frozenset[UUID]) -> tuple[int, list[Naming]]:
+        """How far all of these were looked for, and what was found of them."""
+        with self._guard:
+            known = [self._found.get(id, NOTHING_FOUND) for id in ids]
+        until = min((until for until, _ in known), default=0)
+        return until, list(dict.fromkeys(naming for _, found in known for naming in found))
 
     def _after(self, after: int, ids: frozenset[UUID]) -> Iterator[Naming]:
         while True:
@@ -133,6 +151,14 @@ def named_by(event: Event) -> dict[str, UUID]:
     _, fields = NAMES.get(event.type, (None, ()))
     found = ((name, getattr(event, name)) for name in fields)
     return {name: id for name, id in found if id is not None}
+
+
+def _by_id(ids: frozenset[UUID], found: Iterable[Naming]) -> dict[UUID, tuple[int, list[Naming]]]:
+    sorted_out: dict[UUID, tuple[int, list[Naming]]] = {id: (0, []) for id in ids}
+    for naming in dict.fromkeys(found):
+        for id in naming.names & ids:
+            sorted_out[id][1].append(naming)
+    return sorted_out
 
 
 def _naming(rows: Iterable[DictRow], ids: frozenset[UUID]) -> Iterator[Naming]:

@@ -11,6 +11,7 @@ from projections.deal import amount_change, close_date_change, deal, deal_closed
 from projections.import_run import import_run
 from projections.lead import engagement, lead, lead_status_change
 from projections.pipeline import pipeline
+from projections.retention_rule import retention_rule
 from projections.retraction import retraction
 from projections.score import score, score_change, score_outcome
 from projections.subject import legal_hold, subject
@@ -40,6 +41,7 @@ DIMENSIONS: tuple[Dimension, ...] = (
     custom_field,
     subject,
     legal_hold,
+    retention_rule,
     import_run,
     clock,
     score,

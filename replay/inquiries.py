@@ -23,6 +23,8 @@ from replay.history import History
 from replay.history import history as told_of
 from replay.people import find_user
 from replay.readings import Readings, readings
+from replay.retention import Due
+from replay.retention import due as due_at
 from replay.seen import Seen
 from replay.seen import seen as scores_of
 from replay.why import Why
@@ -193,6 +195,19 @@ def caused(ask: Asking, cause: Cause, *, limit: Limit = 100) -> Caused:
     return came_of(ask.log, _id(cause), limit)
 
 
+def due(
+    ask: Asking,
+    *,
+    on: Annotated[
+        str | None,
+        Given("When; a bare date is the end of that day. Otherwise as of now.", "--on", "T"),
+    ] = None,
+    limit: Limit = 100,
+) -> Due:
+    """Tell what rules of retention would have forgotten at a moment, and what stays in spite."""
+    return due_at(ask.log, ask.time(on), limit)
+
+
 def _id(text: str) -> UUID:
     try:
         return UUID(text)
@@ -215,5 +230,6 @@ INQUIRIES = (
     ),
     Inquiry(seen, ("backstory seen 0198a1b2 --as-of 2024-03-01T14:30",)),
     Inquiry(caused, ("backstory caused 0198a1b2-7c44-7d1e-9f20-5b8d6c3e1a90",)),
+    Inquiry(due, ("backstory due", "backstory due --on 2027-01-01")),
 )
 """All of them, in the order in which auditors ask."""

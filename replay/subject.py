@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
+from commands.onlooker import Onlooker
 from commands.subject import reach
-from domain.base import HIDDEN, State, fold
+from domain.base import HIDDEN
 from domain.contact import Contact
 from domain.lead import Lead
 from domain.subject import subject_stream
@@ -17,41 +18,13 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from uuid import UUID
 
+    from domain.base import State
     from eventstore.envelope import RecordedEvent
     from eventstore.log import Log
-    from eventstore.naming import Naming
-
-R = TypeVar("R", bound=State[Any])
 
 
 class NobodyThere(ReplayError):
     """There are no events of such a record."""
-
-
-@dataclass(frozen=True, slots=True)
-class Onlooker:
-    """What a decision would look at (commands.base.World), for who only looks."""
-
-    log: Log
-    id: UUID
-    actor: UUID
-
-    def load(self, of: type[R], stream_id: UUID) -> R:
-        """The state of a stream; blank when it has no events of this aggregate."""
-        events = [recorded.event for recorded in self.log.read_stream(stream_id)]
-        return fold(of(), events) if events and self.log.state_of(events[0]) is of else of()
-
-    def holder(self, kind: str, value: str) -> UUID | None:
-        """Nobody asks."""
-        raise NotImplementedError
-
-    def naming(self, ids: frozenset[UUID]) -> list[Naming]:
-        """The events that name one of these records."""
-        return self.log.names.look(ids)
-
-    def new_id(self, purpose: str) -> UUID:
-        """Nobody asks."""
-        raise NotImplementedError
 
 
 @dataclass(frozen=True, slots=True)

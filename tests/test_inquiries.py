@@ -167,6 +167,7 @@ def test_a_door_and_a_verb_give_the_same_answer(
         "hindsight": (["2025-04-30"], {"at": "2025-04-30"}),
         "seen": ([lead], {"record": lead}),
         "caused": ([story["request"]], {"cause": story["request"]}),
+        "due": (["--on", "2030-01-01"], {"on": "2030-01-01"}),
     }
     assert typed.keys() == {inquiry.name for inquiry in INQUIRIES}
     place = ["--data", str(node.workspace.directory)]

@@ -182,6 +182,14 @@ def test_a_customer_is_not_forgotten_while_a_contact_is_held():
     ).refused(SubjectIsHeld, id=CONTACT, matter=CASE)
 
 
+def test_what_is_about_a_contact_of_a_customer_that_is_held_is_not_forgotten():
+    given(but(ASKED, customer_id=None, contact_id=CONTACT)).and_on(CONTACT, MET, LINKED).and_on(
+        CUSTOMER, CREATED
+    ).and_on(subject_stream(CUSTOMER), SubjectHeld(record_id=CUSTOMER, matter=CASE)).when(
+        ForgetTicket(reason=REASON)
+    ).refused(SubjectIsHeld, id=CUSTOMER, matter=CASE)
+
+
 @pytest.mark.parametrize(
     ("known", "place", "release"),
     [
