@@ -100,7 +100,7 @@ def look_ahead(log: Log, rule: Rule, records: Sequence[Ended]) -> None:
     """Find what goes with many records in a few passes over the log, not in some for each."""
     own = frozenset(one.id for one in records)
     streams = [recorded for id in own for recorded in log.read_stream(id)]
-    log.names.look(own.union(*(named_by(recorded.event) for recorded in streams)))
+    log.names.look(own.union(*(named_by(recorded.event).values() for recorded in streams)))
     below, new = own, own
     while new:
         new = frozenset(naming.stream_id for naming in log.names.look(new)) - below

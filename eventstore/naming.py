@@ -123,7 +123,7 @@ class Names:
         with self._guard:
             known = [self._found.get(id, NOTHING_FOUND) for id in ids]
         until = min((until for until, _ in known), default=0)
-        return until, list(dict.fromkeys(naming for _, found in known for naming in found))
+        return until, _once(naming for _, found in known for naming in found)
 
     def _after(self, after: int, ids: frozenset[UUID]) -> Iterator[Naming]:
         while True:
@@ -153,9 +153,15 @@ def named_by(event: Event) -> dict[str, UUID]:
     return {name: id for name, id in found if id is not None}
 
 
+def _once(found: Iterable[Naming]) -> list[Naming]:
+    return list(
+        {(naming.stream_id, *sorted(naming.fields.items())): naming for naming in found}.values()
+    )
+
+
 def _by_id(ids: frozenset[UUID], found: Iterable[Naming]) -> dict[UUID, tuple[int, list[Naming]]]:
     sorted_out: dict[UUID, tuple[int, list[Naming]]] = {id: (0, []) for id in ids}
-    for naming in dict.fromkeys(found):
+    for naming in _once(found):
         for id in naming.names & ids:
             sorted_out[id][1].append(naming)
     return sorted_out

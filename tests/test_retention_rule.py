@@ -15,23 +15,30 @@ import pytest
 
 from cli import main
 from cli.background import Policies
-from commands.base import Command, handle
+from commands.base import Command, On, handle
 from commands.clock import TickClock
 from commands.contact import ArchiveContact, CreateContact, GrantConsent
 from commands.customer import CloseCustomer, CreateCustomer
 from commands.lead import CaptureLead, DisqualifyLead
 from commands.policies import BOOKMARK, Retention
-from commands.retention_rule import RepealRetentionRule, SetRetentionRule
+from commands.retention_rule import RepealRetentionRule, SetRetentionRule, kept_long_enough
 from commands.subject import PlaceLeadLegalHold
 from commands.ticket import OpenTicket
+from domain.base import Event, Refusal
 from domain.clock import CLOCK
+from domain.contact import ContactArchived, ContactConsentGranted
+from domain.lead import Lead, LeadDisqualified, LeadRecycled
 from domain.retention_rule import (
+    RetentionRuleChanged,
     RetentionRuleElsewhere,
     RetentionRuleRepealed,
     RetentionRuleSet,
+    RetentionRuleUnknown,
+    SubjectConsented,
+    SubjectInUse,
     retention_rule_id,
 )
-from domain.subject import SubjectForgotten
+from domain.subject import SubjectForgotten, SubjectHeld, SubjectIsHeld, subject_stream
 from domain.user import SYSTEM
 from eventstore.envelope import uuid7
 from eventstore.intent import Context
@@ -39,7 +46,8 @@ from eventstore.workspace import Workspace
 from eventstore.writer import Writer
 from replay.retention import due
 from tests.doors import Client, a_node
-from tests.given import History
+from tests.examples import CAPTURED, CONTACT, MET
+from tests.given import HERE, History, but, given
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -51,6 +59,10 @@ if TYPE_CHECKING:
 LAW = "No longer needed"
 OFFICER = UUID(int=0x0FF1CE)
 BASE = datetime.now(UTC).replace(microsecond=0)
+LEAD = "disqualified_lead"
+GAVE_UP = LeadDisqualified(reason="no_need", note="")
+CONSENTED = ContactConsentGranted(channel="email", purpose="any", source="Form", proof=None)
+WAS_A_LEAD = but(MET, person_id=HERE, lead_id=HERE)
 LEADS = History({}, id=retention_rule_id("disqualified_lead"))
 
 
@@ -75,10 +87,36 @@ def test_the_rule_for_a_kind_of_data_stands_in_one_place():
     LEADS.when(rule("closed_ticket", "P1Y")).refused(RetentionRuleElsewhere, kind="closed_ticket")
 
 
+def test_a_rule_that_was_never_set_is_not_repealed():
+    repeal = RepealRetentionRule(kind=LEAD, reason="Under review")
+    LEADS.when(repeal).refused(RetentionRuleUnknown, kind=LEAD)
+
+
 @pytest.mark.parametrize("period", ["24 months", "P0D", "P1W", "PT1H", "P-1D", "P1Y6M", "P100Y"])
 def test_a_period_is_a_number_of_days_months_or_years(period: str):
     with pytest.raises(ValueError, match="pattern"):
         rule("closed_ticket", period)
+
+
+@pytest.mark.parametrize(
+    ("why", "stream", "said"),
+    [
+        (RetentionRuleChanged, LEADS.id, [RetentionRuleRepealed(kind=LEAD, reason="Review")]),
+        (SubjectInUse, HERE, [LeadRecycled(reason="New budget")]),
+        (SubjectInUse, CONTACT, [WAS_A_LEAD]),
+        (SubjectConsented, CONTACT, [WAS_A_LEAD, CONSENTED, ContactArchived(reason="Left")]),
+        (SubjectIsHeld, subject_stream(HERE), [SubjectHeld(record_id=HERE, matter="Case 7")]),
+    ],
+)
+def test_what_speaks_for_keeping_is_heeded_to_the_last(
+    why: type[Refusal], stream: UUID, said: list[Event]
+):
+    set_ = RetentionRuleSet(**rule(LEAD, "P24M", unless_consented=True).fields())
+    history = (
+        given(CAPTURED, GAVE_UP).and_on(LEADS.id, set_).after(On(stream, event) for event in said)
+    )
+    with pytest.raises(why):
+        list(kept_long_enough(set_, 1)(history, history.load(Lead, HERE)))
 
 
 class Office:
