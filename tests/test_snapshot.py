@@ -132,7 +132,9 @@ def test_parquet_has_only_types_that_spark_reads(written: dict[Format, Path]):
 
 
 def test_spark_reads_the_parquet(first_tables: Tables, written: dict[Format, Path]):
-    spark_sql = pytest.importorskip("pyspark.sql")
+    spark_sql = pytest.importorskip(
+        "pyspark.sql", reason="Spark is large and needs Java: uv run --group spark pytest -k spark"
+    )
     spark = spark_sql.SparkSession.builder.master("local[1]").getOrCreate()
     try:
         for folder in written[Format.parquet].iterdir():
