@@ -12,8 +12,11 @@ from hypothesis import given
 from hypothesis import strategies as some
 from pydantic import AwareDatetime, Field
 
+import projections.decode
+from domain import EVENTS
 from domain.base import Event
 from projections.decode import NOT_EXACT, Decoder
+from tests.random_log import arrow, random_log
 
 
 class Sampled(Event, type="sample.sampled.v1"):
@@ -149,3 +152,36 @@ def test_whatever_stands_in_the_log_is_read_or_named(documents: list[bytes]):
     rows, faults = decoded(*documents)
     assert [row["row"] for row in rows] == [n for n, one in enumerate(documents) if one == WHOLE]
     assert set(faults) == {n for n, one in enumerate(documents) if one != WHOLE}
+
+
+LOG = arrow(random_log(seed=8, events=300, streams=60))
+
+
+def test_what_is_written_as_we_write_is_not_looked_at_again(monkeypatch: pytest.MonkeyPatch):
+    again: list[bytes] = []
+
+    def look(_: object, document: bytes) -> str:
+        again.append(document)
+        return ""
+
+    monkeypatch.setattr(projections.decode, "_fault", look)
+    assert Decoder(EVENTS.values()).decode(LOG).faults.is_empty()
+    assert again == []
+
+
+def test_all_texts_of_a_batch_are_cast_in_one_statement(monkeypatch: pytest.MonkeyPatch):
+    decoder, asked = Decoder(EVENTS.values()), []
+    connection = decoder._duckdb
+
+    class Heard:
+        def execute(self, sql: str) -> Any:
+            asked.append(sql)
+            return connection.execute(sql)
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(connection, name)
+
+    monkeypatch.setattr(decoder, "_duckdb", Heard())
+    found = decoder.decode(LOG)
+    assert len(found.frames) > 12
+    assert len(asked) == 1

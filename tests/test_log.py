@@ -7,6 +7,7 @@ import time
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
+import psycopg
 import pytest
 from eventsourcing.persistence import IntegrityError
 
@@ -15,6 +16,7 @@ from commands.lead import CaptureLead, QualifyLead
 from domain.base import HIDDEN
 from domain.clock import CLOCK, ClockTicked
 from eventstore.envelope import NewEvent, uuid7
+from eventstore.log import ARROW, IN_ORDER
 from eventstore.workspace import Workspace
 from eventstore.writer import Context, Writer
 
@@ -38,6 +40,17 @@ def test_events_come_back_as_the_values_they_were(workspace: Workspace, lead: UU
     assert captured.event.company == "Example Ltd"  # type: ignore[attr-defined]
     assert qualified.version == 2
     assert qualified.actor == UUID(int=3)
+
+
+@pytest.mark.usefixtures("lead")
+def test_many_events_at_once_are_read_in_their_order_and_not_sorted(workspace: Workspace):
+    log = workspace.log
+    assert len(log.read_arrow(0, 100_000)) == 2
+    asked = ARROW.format(schema=log.schema, after=0, limit=100_000, which="true")
+    with psycopg.connect(log.conninfo, options=IN_ORDER.format(log.schema)) as connection:
+        plan = str(connection.execute(f"EXPLAIN {asked}").fetchall())
+    assert "Index Scan using" in plan
+    assert "Sort" not in plan
 
 
 def test_the_log_can_be_read_by_stream_type_actor_and_range(workspace: Workspace, lead: UUID):

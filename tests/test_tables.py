@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 import pytest
 
-from domain.lead import LeadCaptured
+from domain.lead import Lead, LeadCaptured
 from eventstore.envelope import RecordedEvent
 from projections.store import Store
 from projections.tables import Tables
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from pathlib import Path
     from random import Random
+
+    import polars as pl
 
 LOG = random_log(seed=3, events=400, streams=40)
 SMALL = LOG[:60]
@@ -239,3 +241,26 @@ def test_a_digest_sees_one_changed_cell(tmp_path: Path, expected: Any, change: s
         .removesuffix("_current")
     )
     assert {table for table in found if found[table] != expected[table]} == {name}
+
+
+def test_a_stream_that_begins_in_a_batch_is_not_looked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    captured = random_log(seed=4, events=30, of=[Lead], streams=30)
+    first = [each for each in captured if each.version == 1]
+    sought: list[str] = []
+    tables = Tables(tmp_path, unseal())
+    tables.apply(arrow(first[: len(first) // 2]))
+    find = Store.find
+
+    def seek(self: Store, part: str, keys: pl.DataFrame) -> pl.DataFrame:
+        sought.append(part)
+        return find(self, part, keys)
+
+    monkeypatch.setattr(Store, "find", seek)
+    tables.apply(arrow(first[len(first) // 2 :]))
+    assert sought == []
+    later = random_log(seed=4, events=90, of=[Lead], streams=30)[len(captured) :]
+    tables.apply(arrow(each for each in later if each.version == 2))
+    assert "lead_current" in sought
+    tables.close()
