@@ -2,7 +2,7 @@
 
 from api.answers import answer, show
 from api.base import accept, doors
-from commands.conversion import ConvertLead
+from commands.conversion import ConvertLead, RecordLeadConversion
 from commands.lead import (
     AssignLead,
     CaptureLead,
@@ -46,6 +46,7 @@ accept(router, "/{id}/qualify", QualifyLead)
 accept(router, "/{id}/disqualify", DisqualifyLead)
 accept(router, "/{id}/recycle", RecycleLead)
 accept(router, "/{id}/convert", ConvertLead)
+accept(router, "/{id}/record-conversion", RecordLeadConversion)
 accept(router, "/{id}/unconvert", UnconvertLead)
 accept(router, "/{id}/set-custom-fields", SetLeadCustomFields)
 accept(router, "/{id}/forget", ForgetLead)

@@ -44,7 +44,7 @@ from commands.contact import (
     UnlinkContact,
     WithdrawConsent,
 )
-from commands.conversion import ConvertLead
+from commands.conversion import ConvertLead, RecordLeadConversion
 from commands.custom_fields import DeclareCustomField, RetireCustomField
 from commands.customer import (
     AssignCustomer,
@@ -124,6 +124,7 @@ COMMANDS: tuple[type[Command[Any]], ...] = (
     DisqualifyLead,
     RecycleLead,
     ConvertLead,
+    RecordLeadConversion,
     UnconvertLead,
     SetLeadCustomFields,
     RetractLead,

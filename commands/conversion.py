@@ -6,9 +6,10 @@ Each is one decision for all of them.
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Annotated, Any, Self
+from uuid import UUID
 
-from pydantic import model_validator
+from pydantic import Field, model_validator
 
 from commands.base import Command, On, Reference, World
 from commands.deal import Price, may_buy, place
@@ -19,11 +20,11 @@ from domain.customer import Customer, CustomerCreated, identity_of_customer
 from domain.deal import Deal, DealOfAnotherCustomer, DealOpened
 from domain.lead import Lead, LeadCaptured, LeadConverted, LeadHidden, LeadNotOpen
 from domain.pipeline import Pipeline
+from domain.user import User
 from domain.values import NIL, Currency, Day, Line, Slug, email_kind, title_level
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from uuid import UUID
 
 
 class ConvertLead(Command[Lead]):
@@ -76,10 +77,11 @@ class ConvertLead(Command[Lead]):
         contact_id, contact = contact_of(world, lead)
         customer_id, customer = self.customer(world, lead, contact)
         name = customer.name or lead.company or f"Private customer {customer_id.hex[:12]}"
+        owner = owner_of(world, lead)
         made: list[UUID] = []
         if customer.status == "unknown":
             made.append(customer_id)
-            yield On(customer_id, new_customer(name, lead, lead.captured, self.currency))
+            yield On(customer_id, new_customer(name, owner, lead.captured, self.currency))
         if contact.status == "unknown":
             made.append(contact_id)
             yield On(contact_id, new_contact(world.id, lead, lead.captured))
@@ -90,7 +92,7 @@ class ConvertLead(Command[Lead]):
         if self.create_deal:
             deal_id = world.new_id("deal")
             made.append(deal_id)
-            yield On(deal_id, self.new_deal(world, name, lead.owner, customer_id, contact_id))
+            yield On(deal_id, self.new_deal(world, name, owner, customer_id, contact_id))
         yield LeadConverted(
             customer_id=customer_id,
             contact_id=contact_id,
@@ -147,6 +149,42 @@ class ConvertLead(Command[Lead]):
         )
 
 
+class RecordLeadConversion(Command[Lead]):
+    """Record that a lead became a customer, a contact and perhaps a deal that are here already.
+
+    For leads that were converted elsewhere. `made` are those of them that began with it, and
+    `role` is the one the contact came to play by it: they go if the conversion is taken back.
+    """
+
+    customer_id: Reference[Customer]
+    contact_id: Reference[Contact]
+    deal_id: Reference[Deal] | None = None
+    made: Annotated[tuple[UUID, ...], Field(max_length=3)] = ()
+    role: Role | None = None
+
+    example = {
+        "customer_id": "00000000-0000-4000-8000-000000000003",
+        "contact_id": "00000000-0000-4000-8000-000000000002",
+        "made": ["00000000-0000-4000-8000-000000000002"],
+        "role": "decision_maker",
+    }
+
+    @model_validator(mode="after")
+    def only_what_is_named_was_made(self) -> Self:
+        if not {*self.made} <= {self.customer_id, self.contact_id, self.deal_id}:
+            raise ValueError("made may name the customer, the contact and the deal, nothing else")
+        return self
+
+    def decide(self, lead: Lead, /) -> Iterator[LeadConverted]:
+        known(lead)
+        converted = LeadConverted(**self.fields())
+        if lead.conversion == converted:
+            return
+        if lead.status not in {"open", "qualified"}:
+            raise LeadNotOpen(status=lead.status)
+        yield converted
+
+
 def contact_of(world: World, lead: Lead) -> tuple[UUID, Contact]:
     """The contact who has the lead's e-mail address, or a blank one under a new id."""
     email = lead.email
@@ -170,8 +208,15 @@ def customer_of(world: World, lead: Lead, contact: Contact) -> tuple[UUID, Custo
     return customer_id, world.load(Customer, customer_id)
 
 
+def owner_of(world: World, lead: Lead) -> UUID | None:
+    """Who is responsible for what a lead becomes: whoever is for the lead, unless gone."""
+    if lead.owner is None or world.load(User, lead.owner).status == "inactive":
+        return None
+    return lead.owner
+
+
 def new_customer(
-    name: str, lead: Lead, captured: LeadCaptured, currency: str | None
+    name: str, owner: UUID | None, captured: LeadCaptured, currency: str | None
 ) -> CustomerCreated:
     """A customer as far as a lead tells."""
     return CustomerCreated(
@@ -184,7 +229,7 @@ def new_customer(
         employees=None,
         annual_revenue=None,
         parent_id=None,
-        owner=lead.owner,
+        owner=owner,
         custom={},
         custom_personal={},
     )

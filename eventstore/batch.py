@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 from uuid import UUID, uuid5
 
 from domain.base import Event, Refusal, State, aggregate_of, fold
-from eventstore.envelope import NewEvent, event_id
+from eventstore.envelope import NewEvent
 from eventstore.errors import (
     EventStoreError,
     IdempotencyKeyReused,
@@ -140,7 +140,7 @@ class Batch:
         if behind := [id_ for id_, head in self._heads.items() if self._is_far(id_, head)]:
             raise FarBehind(behind)
         contexts = [intent.context for intent in self.intents]
-        if once := [c.command_id for c in contexts if c.once or self.careful]:
+        if once := [context for context in contexts if context.once or self.careful]:
             self._done = turn.events_of(once)
         for intent in self.intents:
             self.outcomes.append(self._outcome(intent))
@@ -302,7 +302,7 @@ class Batch:
     ) -> NewEvent:
         context = intent.context
         return NewEvent(
-            event_id=event_id(context.command_id, number),
+            event_id=context.event_id(number),
             stream_id=stream_id,
             version=version,
             occurred_at=context.occurred_at,

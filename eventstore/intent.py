@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
-from eventstore.envelope import uuid7
+from eventstore.envelope import event_id, uuid7
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -55,6 +55,14 @@ class Context:
     """Answer with what `command_id` did if it appended before: for imports and policies."""
     expected_version: int | None = None
     key: IdempotencyKey | None = None
+    first_event_id: UUID | None = None
+    """The id of the first event, where that is the same one in another log."""
+
+    def event_id(self, number: int) -> UUID:
+        """The id of the event of this number, from 0, that the command appends."""
+        if number == 0 and self.first_event_id is not None:
+            return self.first_event_id
+        return event_id(self.command_id, number)
 
 
 class Looks(NamedTuple):

@@ -9,7 +9,6 @@ import orjson
 import psycopg
 from eventsourcing.persistence import ProgrammingError
 
-from eventstore.envelope import event_id
 from eventstore.keys import MAKE
 from eventstore.mapper import PERSONAL, subject_of
 
@@ -25,6 +24,7 @@ if TYPE_CHECKING:
     from psycopg.rows import DictRow
 
     from eventstore.envelope import NewEvent, RecordedEvent, StoredEnvelope
+    from eventstore.intent import Context
     from eventstore.log import Log
 
 # A lookup per stream reads one index page each; GROUP BY would read every version: on a stream of
@@ -191,19 +191,19 @@ class Transaction:
             for row in self.cursor.fetchall()
         }
 
-    def events_of(self, command_ids: Sequence[UUID]) -> dict[UUID, list[tuple[UUID, int, int]]]:
+    def events_of(self, asked: Sequence[Context]) -> dict[UUID, list[tuple[UUID, int, int]]]:
         """What these commands appended, if anything, as (stream, version, position) by number."""
         found: dict[UUID, list[tuple[UUID, int, int]]] = {}
-        left: Sequence[UUID] = command_ids
+        left: Sequence[Context] = asked
         numbers = range(1)
         while left:
-            ids = {id_: [event_id(id_, number) for number in numbers] for id_ in left}
-            stored = self.recorded([one for several in ids.values() for one in several])
-            for id_, several in ids.items():
+            ids = [(context, [context.event_id(number) for number in numbers]) for context in left]
+            stored = self.recorded([one for _, several in ids for one in several])
+            for context, several in ids:
                 events = [stored[one] for one in several if one in stored]
                 if events:
-                    found.setdefault(id_, []).extend(events)
-            left = [id_ for id_, several in ids.items() if several[-1] in stored]
+                    found.setdefault(context.command_id, []).extend(events)
+            left = [context for context, several in ids if several[-1] in stored]
             numbers = range(numbers.stop, 8 * numbers.stop)
         return found
 

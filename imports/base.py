@@ -12,7 +12,9 @@ is asked twice is done once, however an import ended.
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from heapq import merge
 from itertools import islice
+from operator import attrgetter
 from typing import TYPE_CHECKING, TypeVar
 from uuid import UUID
 
@@ -22,6 +24,7 @@ from domain.custom_fields import custom_fields_id
 from domain.user import SYSTEM
 from eventstore.envelope import derived
 from eventstore.intent import Context
+from imports.again import SHARED
 from imports.change import Change, fixed_differences
 from imports.files import find, lookup_table
 from imports.flight import Flight
@@ -31,7 +34,7 @@ from imports.rows import Rows, references
 from imports.runs import Entry
 from imports.similar import Lookout
 from imports.source import Reading, settled
-from imports.spill import Spill
+from imports.spill import Spill, key_of
 from imports.values import Unreadable
 
 if TYPE_CHECKING:
@@ -88,19 +91,28 @@ class Import:
         self._flight = Flight(writer, actor, self.entry.id, self._landed)
         self._records = Records(log, recipe.referred_to, spill)
         self._now = datetime.now(UTC)
-        self._begin(recipe.step[0])
+        self._tallies = [Tally() for _ in recipe.step]
+        self._lookouts = [
+            Lookout(step, log, spill, self.candidates, self._flight.land_all)
+            for step in recipe.step
+        ]
 
     def run(self) -> Summary:
         """Do it; what is not taken is in `errors`, the rest in the log when this returns."""
         self.entry.start()
         self._declare_custom_fields()
         first = {rows.step.file: rows for rows in reversed(self._rows)}
-        for rows in self._rows:
-            self._begin(rows.step)
-            self._lookout.begin(self.progress.known)
-            self.progress.begin(rows.step.name, rows.size)
-            read = rows.read(self.progress.read, first=rows is first[rows.step.file])
-            for chunk in chunks(read, CHUNK_ROWS):
+        for together in [self._rows] if self.recipe.order else [[rows] for rows in self._rows]:
+            for rows in together:
+                self.summary.steps[rows.step.name] = self._tallies[rows.number]
+                self._lookouts[rows.number].begin(self.progress.known)
+            name = together[0].step.name if len(together) == 1 else self.recipe.name
+            self.progress.begin(name, sum(rows.size for rows in together))
+            read = [
+                rows.read(self.progress.read, first=rows is first[rows.step.file])
+                for rows in together
+            ]
+            for chunk in chunks(merge(*read, key=attrgetter("order")), CHUNK_ROWS):
                 self._take(chunk)
                 self.progress.done(len(chunk))
             self._flight.land_all()
@@ -109,10 +121,8 @@ class Import:
         self.summary.end()
         return self.summary
 
-    def _begin(self, step: Step) -> None:
-        self._step = step
-        self._tally = self.summary.steps[step.name] = Tally()
-        self._lookout = Lookout(step, self.log, self._spill, self.candidates, self._flight.land_all)
+    def _step(self, row: Row) -> Step:
+        return self.recipe.step[row.step]
 
     def _declare_custom_fields(self) -> None:
         at = settled(self.recipe.since, "moment")
@@ -135,19 +145,19 @@ class Import:
 
     def _take(self, chunk: Sequence[Row]) -> None:
         """Deal with some rows: they fail, are there already, or go to the writer."""
-        self._tally.rows += len(chunk)
         lacking = self._lacking(chunk)
         readable = [row for row in chunk if not row.reasons]
         past = versions_of(self.log, readable, self.entry.reverts)
-        done = self._done(chunk, past)
+        done = self._done(readable, past)
         for row in chunk:
-            known = past.get(row.id, Past())
-            if reasons := row.reasons or lacking.get(row.id):
+            known, tally = past.get(row.id, Past()), self._tallies[row.step]
+            tally.rows += 1
+            if reasons := row.reasons or lacking.get(row.id) or self._others(row, known, done):
                 self._fail(row, reasons)
             elif row.id in done:
-                self._tally.unchanged += 1
-                self._tally.skipped += done[row.id]
-                self._records.add(self._step.record, row.stream_id)
+                tally.unchanged += 1
+                tally.skipped += done[row.id]
+                self._records.add(self._step(row).record, row.stream_id)
             else:
                 try:
                     if known.revision(row.version):
@@ -159,7 +169,7 @@ class Import:
 
     def _lacking(self, chunk: Sequence[Row]) -> dict[UUID, list[str]]:
         """What rows refer to and does not exist, by their ids."""
-        wanted = [(row.id, *found) for row in chunk for found in references(row, self._step)]
+        wanted = [(row.id, *found) for row in chunk for found in references(row, self._step(row))]
         absent = self._records.lacking(record for _, record, _ in wanted)
         lacking: dict[UUID, list[str]] = {}
         for row_id, record, told in wanted:
@@ -169,29 +179,49 @@ class Import:
 
     def _done(self, chunk: Sequence[Row], past: Mapping[UUID, Past]) -> dict[UUID, int]:
         """Rows of which every command was obeyed before, with how many those are."""
-        ids = {
-            row.id: [derived(id_, "0") for id_ in command_ids(row, past[row.id])]
-            for row in chunk
-            if row.id in past and past[row.id].versions[-1:] == (row.version,)
-        }
+        ids: dict[UUID, list[UUID]] = {}
+        for row in chunk:
+            known = past.get(row.id, Past())
+            here = known.versions[-1:] == (row.version,)
+            if row.event and (here or not known.taken_back):
+                ids[row.id] = [] if here else [row.event]  # it has one command, so all is there
+            elif here:
+                ids[row.id] = [derived(id_, "0") for id_ in command_ids(row, known)]
         there = recorded(self.log, [id_ for row_ids in ids.values() for id_ in row_ids])
         return {row_id: len(wanted) for row_id, wanted in ids.items() if there.issuperset(wanted)}
+
+    def _others(self, row: Row, known: Past, done: Mapping[UUID, int]) -> list[str]:
+        """Why a row that keeps the id of its record is not about that record."""
+        if not row.event:
+            return []
+        if known.versions and known.versions[-1] != row.version:
+            return ["the row was imported before, with other values; what happened stays so"]
+        refused = key_of(derived(row.stream_id, "refused"))
+        foreign = row.makes and known.latest and not known.taken_back and row.id not in done
+        if foreign and self._step(row).ask[0].aggregate not in SHARED:
+            self._spill.set_default(refused, 1)
+            return [f"the record {row.stream_id} exists already, and is not the one exported"]
+        if not row.makes and self._spill.has(refused):
+            return [f"the record {row.stream_id} that exists is not the one exported"]
+        return []
 
     def _ask_for_new(self, row: Row, known: Past) -> None:
         """Ask the commands of a new row, each at its own time."""
         asked = [(one.at, one.command()) for one in row.asked if one.ask.new]
         self._must_have_happened(*(at for at, _ in asked))
         if asked and not known.versions:
-            similar, left_out = self._lookout.sees(row, asked[0][1])
-            self._tally.similar += similar
-            self._tally.left_out += left_out
+            similar, left_out = self._lookouts[row.step].sees(row, asked[0][1])
+            self._tallies[row.step].similar += similar
+            self._tallies[row.step].left_out += left_out
             if left_out:
                 return
+        event_id = None if known.taken_back else row.event
         latest, answers = known.latest, []
         for (at, command), id_ in zip(asked, command_ids(row, known), strict=True):
             clipped = at is not None and latest is not None and at < latest
             latest = max(filter(None, (at or self._now, latest)))
-            answers.append(self._flight.ask(row, command, at, id_, clipped=clipped))
+            answer = self._flight.ask(row, command, at, id_, clipped=clipped, event_id=event_id)
+            answers.append(answer)
         self._flight.add(row, answers, known=False)
 
     def _ask_for_change(self, row: Row, known: Past) -> None:
@@ -205,7 +235,7 @@ class Import:
         at = max((at for at, _ in changes if at is not None), default=None)
         self._must_have_happened(at)
         remedies = {one.ask.if_refused: one.command() for one in row.asked if one.ask.if_refused}
-        change = Change(self._step.ask[0].of.of, commands, remedies)
+        change = Change(self._step(row).ask[0].of.of, commands, remedies)
         clipped = at is not None and known.latest is not None and at < known.latest
         [id_] = command_ids(row, known)
         answer = self._flight.ask(row, change, at, id_, clipped=clipped)
@@ -218,16 +248,16 @@ class Import:
 
     def _landed(self, outcome: Outcome) -> None:
         """Count what became of a row."""
-        tally = self._tally
+        tally = self._tallies[outcome.row.step]
         tally.commands += outcome.commands
         tally.skipped += outcome.skipped
         tally.events += outcome.events
         tally.clipped += outcome.clipped
-        self._lookout.landed(outcome.row.stream_id, exists=bool(outcome.events))
+        self._lookouts[outcome.row.step].landed(outcome.row.stream_id, exists=bool(outcome.events))
         if outcome.reasons:
             self._fail(outcome.row, outcome.reasons)
             return
-        self._records.add(self._step.record, outcome.row.stream_id)
+        self._records.add(self._step(outcome.row).record, outcome.row.stream_id)
         if not outcome.events:
             tally.unchanged += 1
         elif outcome.known:
@@ -236,8 +266,8 @@ class Import:
             tally.imported += 1
 
     def _fail(self, row: Row, reasons: Iterable[str]) -> None:
-        self._tally.failed += 1
-        step, line = self._step, row.line
+        self._tallies[row.step].failed += 1
+        step, line = self._step(row), row.line
         self.errors.add(step.file, line.number, step.name, "; ".join(reasons), line.record)
 
 

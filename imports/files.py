@@ -1,14 +1,16 @@
-"""CSV files: their rows as they stand there, and as they are meant."""
+"""CSV and Parquet files: their rows as they stand there, and as they are meant."""
 
 from __future__ import annotations
 
 import csv
-from typing import TYPE_CHECKING, NamedTuple, TextIO
+from typing import TYPE_CHECKING, Any, NamedTuple, TextIO
 
+from imports import parquet
 from imports.recipe import RecipeInvalid
+from imports.source import as_text
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from imports.recipe import Lookup, Recipe
@@ -28,8 +30,12 @@ class Line(NamedTuple):
     """Why its cells cannot be told apart."""
 
 
+MARK = "'"
+"""What stands before a text that a spreadsheet would take for a formula, in an exact file."""
+
+
 class Table:
-    """A CSV file, of which some columns are needed."""
+    """A CSV or Parquet file, of which some columns are needed."""
 
     def __init__(self, recipe: Recipe, path: Path, columns: Sequence[str]) -> None:
         self.recipe, self.path = recipe, path
@@ -37,15 +43,32 @@ class Table:
         self._columns = [
             (column, missing, recipe.correct.get(column, {})) for column in dict.fromkeys(columns)
         ]
-        with self._open() as file:
-            header = next(csv.reader(file, delimiter=recipe.delimiter), [])
+        self._typed = path.suffix == ".parquet"
+        header = self._header()
         if absent := [column for column, _, _ in self._columns if column not in header]:
             raise RecipeInvalid(
                 f"{path.name} has no column {', '.join(absent)}; it has {', '.join(header)}"
             )
 
+    def _header(self) -> list[str]:
+        if self._typed:
+            try:
+                return parquet.header(self.path)
+            except parquet.NoParquet as error:
+                raise RecipeInvalid(str(error)) from None
+        with self._open() as file:
+            return next(csv.reader(file, delimiter=self.recipe.delimiter), [])
+
     def lines(self, tell: Callable[[int], None] = lambda _: None) -> Iterator[Line]:
         """Every row; `tell` hears how many characters were read."""
+        if not self._typed:
+            yield from self._written(tell)
+            return
+        for number, values in enumerate(parquet.records(self.path, tell), start=2):
+            record = {name: as_text(value) for name, value in values.items() if value is not None}
+            yield Line(number, record, self._cells(values))
+
+    def _written(self, tell: Callable[[int], None]) -> Iterator[Line]:
         with self._open() as file:
             rows = csv.reader(_heard(file, tell), delimiter=self.recipe.delimiter)
             header = next(rows)
@@ -65,12 +88,20 @@ class Table:
             return f"the row holds bytes that are no text in {self.recipe.encoding}"
         return ""
 
-    def _cells(self, record: dict[str, str]) -> Cells:
-        cells: dict[str, str | None] = {}
+    def _cells(self, record: Mapping[str, Any]) -> Cells:
+        cells: dict[str, Any] = {}
         for column, missing, correct in self._columns:
-            text = record[column].strip()
-            cells[column] = None if text in missing else correct.get(text, text)
+            value = record[column]
+            if isinstance(value, str):
+                text = self._meant(value)
+                value = None if text in missing else correct.get(text, text)
+            cells[column] = value
         return cells
+
+    def _meant(self, text: str) -> str:
+        if not self.recipe.exact:
+            return text.strip()
+        return text if self._typed else text.removeprefix(MARK)
 
     def _open(self) -> TextIO:
         # Bytes of another encoding come through as surrogates: one bad row does not end all.
@@ -95,7 +126,7 @@ def lookup_table(recipe: Recipe, lookup: Lookup, path: Path) -> dict[str, str | 
     """What a file gives for each key."""
     lines = Table(recipe, path, (lookup.key, lookup.value)).lines()
     found = ((line.cells.get(lookup.key), line.cells.get(lookup.value)) for line in lines)
-    return {key: value for key, value in found if key is not None}
+    return {as_text(key): value for key, value in found if key is not None}
 
 
 def _heard(file: TextIO, tell: Callable[[int], None]) -> Iterator[str]:

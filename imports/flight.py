@@ -66,15 +66,17 @@ class Flight:
         id_: UUID,
         *,
         clipped: bool,
+        event_id: UUID | None = None,
     ) -> Answer:
         """Hand a command to the writer; when its queue is full, wait."""
         context = Context(
-            actor=self.actor,
+            actor=row.actor or self.actor,
             correlation_id=self.run_id,
             causation_id=row.version,
             occurred_at=at,
             command_id=id_,
             once=True,
+            first_event_id=event_id,
         )
         looks = command.looks()
         while True:

@@ -84,12 +84,14 @@ class Ask(Part):
 
     @model_validator(mode="after")
     def _fits_its_command(self) -> Self:
-        known = {name: field for name, field in self.of.model_fields.items() if name != "custom"}
+        known = self.of.model_fields
         if self.custom is not None and not self.customized:
             raise ValueError(f"{self.command} takes no custom fields")
+        if self.custom is not None and "custom" in self.fields:
+            raise ValueError("either `custom`, or all of it as one object in `fields.custom`")
         if strange := self.fields.keys() - known.keys():
             raise ValueError(f"{self.command} has no field {', '.join(sorted(strange))}")
-        needed = {name for name, field in known.items() if field.is_required()}
+        needed = {name for name, field in known.items() if field.is_required()} - {"custom"}
         if lacking := needed - self.fields.keys():
             raise ValueError(f"{self.command} needs {', '.join(sorted(lacking))}")
         return self
@@ -112,7 +114,7 @@ class Ask(Part):
     @cached_property
     def takes_all_custom(self) -> bool:
         """Whether it gets every custom field that is declared."""
-        return self.customized and self.custom is None
+        return self.customized and self.custom is None and "custom" not in self.fields
 
     @cached_property
     def references(self) -> tuple[tuple[str, Reference], ...]:
@@ -149,6 +151,12 @@ class Step(Part):
     kind: Slug = ""
     file: str | None = None
     key: str
+    id: str | None = None
+    """The column with the ids of records that keep theirs."""
+    event: str | None = None
+    """The column with the ids of events that keep theirs: one command leads to each."""
+    by: str | None = None
+    """The column with the users in whose name the commands are asked."""
     when: dict[str, Condition] = Field(default_factory=dict)
     after: str | None = None
     similar: Similar | None = None
@@ -168,6 +176,12 @@ class Step(Part):
         return self
 
     @property
+    def columns(self) -> tuple[str, ...]:
+        """The columns it needs for itself."""
+        named = (self.id, self.event, self.by, self.after)
+        return (self.key, *self.when, *(column for column in named if column is not None))
+
+    @property
     def record(self) -> str:
         """The kind of its records in references: the name of the step unless another is given."""
         return self.kind or self.name
@@ -184,6 +198,10 @@ class Recipe(Part):
     delimiter: Annotated[str, Field(min_length=1, max_length=1)] = ","
     dates: tuple[str, ...] = ("yyyy-mm-dd",)
     decimal: Literal[".", ","] = "."
+    exact: bool = False
+    """Cells are taken as they stand, but for the mark before what looks like a formula."""
+    order: str | None = None
+    """The column whose rising numbers say in which order the rows of all files are taken."""
     missing: tuple[str, ...] = ()
     yes: tuple[str, ...] = Format.yes
     no: tuple[str, ...] = Format.no
@@ -212,6 +230,11 @@ class Recipe(Part):
         names = [step.name for step in self.step]
         if len(set(names)) < len(names):
             raise ValueError("two steps have the same name")
+        for step in self.step:
+            if step.file is None and (self.order or step.id or step.event or step.by):
+                raise ValueError(f"step {step.name} has no file to take its columns from")
+            if step.event and not step.id:
+                raise ValueError(f"step {step.name} keeps events and not the ids of records")
         for ask in (ask for step in self.step for ask in step.ask):
             if strange := (ask.custom or {}).keys() - self.custom.get(ask.aggregate, {}).keys():
                 raise ValueError(f"no custom field {', '.join(sorted(strange))} is declared")
@@ -226,7 +249,7 @@ class Recipe(Part):
     def format(self) -> Format:
         """How the files write values."""
         yes, no = (tuple(word.casefold() for word in words) for words in (self.yes, self.no))
-        return Format(self.dates, self.decimal, yes, no)
+        return Format(self.dates, self.decimal, yes, no, self.exact)
 
     @property
     def files(self) -> tuple[str, ...]:

@@ -16,7 +16,7 @@ from domain.values import NIL
 from eventstore.envelope import derived
 from imports import apart
 from imports.files import Line, Table
-from imports.source import columns_of, kind_of, settled
+from imports.source import as_text, columns_of, kind_of, settled
 from imports.spill import key_of
 from imports.values import Unreadable
 
@@ -71,6 +71,19 @@ class Row(NamedTuple):
     version: UUID
     asked: tuple[Asked, ...]
     reasons: tuple[str, ...] = ()
+    step: int = 0
+    """The number of its step."""
+    order: int = 0
+    """Its place among the rows of all files, where the recipe says so."""
+    event: UUID | None = None
+    """The id its event has, if it keeps that."""
+    actor: UUID | None = None
+    """In whose name it asks, if not in that of who imports."""
+
+    @property
+    def makes(self) -> bool:
+        """Whether it asks for a record to be made."""
+        return any(one.ask.of.creates and one.ask.new for one in self.asked)
 
     def checked(self) -> Row:
         """The same, its commands made."""
@@ -94,7 +107,7 @@ def references(row: Row, step: Step) -> Iterator[tuple[UUID, str]]:
     for one in row.asked:
         for name, source in one.ask.references:
             if source.ref != step.record and (id_ := one.fields[name]) is not None:
-                key = source.key or row.line.cells[source.column or ""]
+                key = source.key or as_text(row.line.cells[source.column or ""])
                 yield id_, f"{source.column or name}: there is no {source.ref} {key!r}"
 
 
@@ -106,6 +119,8 @@ class Rows:
     ) -> None:
         self.recipe, self.step, self.reading = recipe, step, reading
         self.path, self.spill = path, spill
+        self.number = recipe.step.index(step)
+        self._order = 0
         self.asks = [AskOfRow(recipe, ask, n, reading) for n, ask in enumerate(step.ask)]
         takes_all = any(ask.takes_all_custom for ask in step.ask)
         declared = recipe.custom.get(step.ask[0].aggregate, {}) if takes_all else {}
@@ -115,9 +130,7 @@ class Rows:
         needed = [column for ask in self.asks for column in ask.columns]
         needed += [column for field in declared.values() for column in columns_of(field.source)]
         if step.file:
-            needed += [step.key, *step.when]
-        if step.after:
-            needed.append(step.after)
+            needed += [*step.columns, *([recipe.order] if recipe.order else [])]
         self.table = Table(recipe, path, needed) if path else None
         self.size = path.stat().st_size if path else 0
 
@@ -127,10 +140,10 @@ class Rows:
         Lines that cannot be told apart into cells are told by the `first` step on a file only.
         A long file is read by another process, which checks the commands as well.
         """
-        if self.path is None or self.size < apart.BYTES_MIN:
+        if self.path is None or self.size < apart.BYTES_MIN or self.recipe.order:
             return self.read_here(tell, first=first)
-        number = self.recipe.step.index(self.step)
-        return apart.rows(apart.Work(self.recipe, number, self.reading, self.path, first), tell)
+        work = apart.Work(self.recipe, self.number, self.reading, self.path, first)
+        return apart.rows(work, tell)
 
     def read_here(self, tell: Callable[[int], None], *, first: bool) -> Iterator[Row]:
         """`read`, in this process."""
@@ -141,24 +154,53 @@ class Rows:
         for line in _parents_first(lines, self.step) if self.step.after else lines:
             if line.problem:
                 if first:
-                    yield Row(line, NIL, NIL, NIL, (), (line.problem,))
+                    problem = Row(line, NIL, NIL, NIL, (), (line.problem,), self.number)
+                    yield problem._replace(order=self._order)
             elif holds(self.step.when, line.cells):
-                yield self._row(line, line.cells[self.step.key])
+                key = line.cells[self.step.key]
+                yield self._row(line, None if key is None else as_text(key))
 
     def _row(self, line: Line, key: str | None) -> Row:
         reasons: list[str] = [] if key else [f"{self.step.key} is missing: it names the row"]
+        kept = {name: self._id(line.cells, name, reasons) for name in ("id", "event", "by")}
+        self._order = self._place(line.cells, reasons)
         custom = _read(self._custom, line.cells, reasons)
         asked = tuple(
             ask.of(line.cells, custom, reasons)
             for ask in self.asks
             if holds(ask.ask.when, line.cells)
         )
-        stream_id = self.reading.id_of(self.step.record, key or "")
+        stream_id = kept["id"] or self.reading.id_of(self.step.record, key or "")
         row_id = derived(self.reading.namespace, f"row of {self.step.name}\x1f{key}")
         version = version_of(row_id, _digest(custom, asked))
         if self.spill.set_default(key_of(row_id), key_of(version)) != key_of(version):
             reasons.append(f"{self.step.key} {key!r} stands in this file before, with other values")
-        return Row(line, stream_id, row_id, version, asked, tuple(reasons))
+        row = Row(line, stream_id, row_id, version, asked, tuple(reasons), self.number)
+        return row._replace(order=self._order, event=kept["event"], actor=kept["by"])
+
+    def _id(self, cells: Cells, name: str, reasons: list[str]) -> UUID | None:
+        """The id in the column that a step names under `name`, if it names one."""
+        column = getattr(self.step, name)
+        if column is None:
+            return None
+        text = cells[column]
+        try:
+            return UUID(as_text(text))
+        except ValueError:
+            what = "is missing" if text is None else f"{text!r} is no UUID"
+            reasons.append(f"{column}: {what}; the recipe keeps this id")
+            return NIL
+
+    def _place(self, cells: Cells, reasons: list[str]) -> int:
+        """Where a row stands among those of all files; one that cannot be told stays in place."""
+        column = self.recipe.order
+        if column is None:
+            return 0
+        found = as_text(cells[column])
+        if not found.isdecimal() or int(found) < self._order:
+            reasons.append(f"{column}: {found!r} is no number after {self._order}")
+            return self._order
+        return int(found)
 
 
 class AskOfRow:
@@ -205,7 +247,7 @@ def holds(when: Mapping[str, Condition], cells: Cells) -> bool:
         if condition is True or condition is False:
             if (value is not None) != condition:
                 return False
-        elif value not in condition:
+        elif value is None or as_text(value) not in condition:
             return False
     return True
 

@@ -11,18 +11,29 @@ from functools import lru_cache
 from types import NoneType
 from typing import TYPE_CHECKING, Annotated, Any, Self, TypeVar, get_args, get_origin
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Tag, model_validator
+from pydantic import (
+    AwareDatetime,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Discriminator,
+    Tag,
+    model_validator,
+)
 
 from domain.values import Country, Slug
 from eventstore.envelope import derived
-from imports.values import Format, Kind, Unreadable
+from imports.values import Format, Kind, Unreadable, as_kind
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from uuid import UUID
 
-Cells = Mapping[str, str | None]
-"""A row by column: trimmed, known misspellings corrected, and None where there is no value."""
+Cells = Mapping[str, Any]
+"""A row by column: trimmed, known misspellings corrected, and None where there is no value.
+
+What a CSV file holds is text; values of a Parquet file have the types they have there.
+"""
 
 Read = Callable[[Cells], Any]
 
@@ -35,8 +46,11 @@ KINDS: dict[Any, Kind] = {
     Decimal: "decimal",
     date: "date",
     datetime: "moment",
+    AwareDatetime: "moment",
     Country: "country",
 }
+SEVERAL = (dict, tuple)
+"""What holds several values: one cell holds them as JSON."""
 
 M = TypeVar("M")
 OneOrMore = Annotated[
@@ -138,6 +152,8 @@ def kind_of(hint: Any) -> Kind | None:
         return KINDS[hint]
     if get_origin(hint) is Annotated:
         return kind_of(options[0])
+    if get_origin(hint) in SEVERAL:
+        return "json"
     if options and all(isinstance(option, str) for option in options):
         return "text"  # a Literal
     return kind_of(options[0]) if len(options) == 1 else None
@@ -182,7 +198,7 @@ class Reading:
 
         def read(cells: Cells) -> UUID | None:
             text = cells[column]
-            return None if text is None else self.id_of(ref, text)
+            return None if text is None else self.id_of(ref, as_text(text))
 
         return read
 
@@ -196,11 +212,11 @@ class Reading:
             if text is None:
                 return default
             try:
-                value = text if change is None else change(text)
+                value = text if change is None else change(as_text(text))
                 if isinstance(value, str):
                     value = parse(value)
-                elif value is None:
-                    value = default
+                else:
+                    value = default if value is None else typed(value, kind, source.times)
             except Unreadable as error:
                 raise Unreadable(f"{column}: {error}") from None
             return value
@@ -235,9 +251,30 @@ def _template(source: Template) -> Read:
 
     def read(cells: Cells) -> str | None:
         filled = [cells[part] if number % 2 else part for number, part in enumerate(parts)]
-        return None if None in filled else "".join(filter(None, filled))
+        return None if None in filled else "".join(map(as_text, filled))
 
     return read
+
+
+def as_text(value: Any) -> str:
+    """A value of any type as a CSV file would have it."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, datetime):
+        return value.isoformat()
+    return format(value, "f") if isinstance(value, Decimal) else str(value)
+
+
+def typed(value: Any, kind: Kind, times: Decimal | None) -> Any:
+    """A value that has a type already, such as one of a Parquet file, as `kind`."""
+    if kind == "text":
+        return as_text(value)
+    if times is not None and isinstance(value, int | float | Decimal):
+        return as_kind(kind, Decimal(str(value)) * times)
+    if isinstance(value, datetime):
+        value = value if value.tzinfo else value.replace(tzinfo=UTC)
+        return value.astimezone(UTC).date() if kind == "date" else value.astimezone(UTC)
+    return settled(value, kind)
 
 
 def settled(value: Any, kind: Kind | None) -> Any:

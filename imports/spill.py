@@ -64,13 +64,16 @@ class Spill:
         """The number under a key: what is there, or else the one given."""
         if self._disk.execute("INSERT OR IGNORE INTO number VALUES (?, ?)", (key, value)).rowcount:
             return value
+        return self.number(key) or 0
+
+    def number(self, key: int) -> int | None:
+        """The number under a key; None if there is none."""
         found = self._disk.execute("SELECT value FROM number WHERE key = ?", (key,)).fetchone()
-        return int(found[0])
+        return None if found is None else int(found[0])
 
     def has(self, key: int) -> bool:
         """Whether there is a number under a key."""
-        found = self._disk.execute("SELECT 1 FROM number WHERE key = ?", (key,)).fetchone()
-        return found is not None
+        return self.number(key) is not None
 
     def put(self, key: int, thing: Any) -> None:
         """Keep a thing under a key, in place of what is there."""

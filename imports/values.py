@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import tomllib
 from dataclasses import dataclass
@@ -14,7 +15,9 @@ from typing import TYPE_CHECKING, Any, Literal
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-Kind = Literal["text", "integer", "number", "decimal", "boolean", "date", "moment", "country"]
+Kind = Literal[
+    "text", "integer", "number", "decimal", "boolean", "date", "moment", "country", "json"
+]
 """What a cell can be read as."""
 
 REMEMBERED_MAX = 20_000
@@ -47,14 +50,18 @@ class Format:
     decimal_mark: str = "."
     yes: tuple[str, ...] = ("yes", "y", "true", "t", "1")
     no: tuple[str, ...] = ("no", "n", "false", "f", "0")
+    exact: bool = False
+    """Whether cells are taken as they stand; a country is then a code."""
 
     def reader(self, kind: Kind, times: Decimal | None = None) -> Callable[[str], Any]:
         """The function that reads a cell as `kind`; it remembers what it read before.
 
         A number may stand for so many `times` what is written, such as millions.
         """
-        if kind == "text":
+        if kind == "text" or (kind == "country" and self.exact):
             return str
+        if kind == "json":
+            return self.read_json  # what could be changed is not shared
         if times is not None:
             return lru_cache(REMEMBERED_MAX)(
                 lambda text: as_kind(kind, self.read_decimal(text) * times)
@@ -113,6 +120,13 @@ class Format:
         if code is None:
             raise Unreadable(f"{text!r} is no country by the names in countries.toml")
         return code
+
+    def read_json(self, text: str) -> Any:
+        """Several values in one cell."""
+        try:
+            return json.loads(text)
+        except ValueError:
+            raise Unreadable(f"{text!r} is no JSON") from None
 
     @cached_property
     def _patterns(self) -> tuple[re.Pattern[str], ...]:

@@ -20,6 +20,7 @@ import pyarrow as pa
 from pydantic import AwareDatetime, BaseModel, StringConstraints
 from pydantic.fields import FieldInfo
 
+from commands.base import Reference
 from domain import AGGREGATES, events_of
 from domain.base import Event, State
 from domain.clock import Clock
@@ -113,7 +114,7 @@ def dice(seed: int) -> random.Random:
 
 def random_event(chance: random.Random, event: type[Event]) -> Event:
     """An event of a class, with any values its fields may have."""
-    return event(**{name: make(chance) for name, make in _makers(event).items()})
+    return event(**{name: make(chance) for name, make in makers(event).items()})
 
 
 def arrow(log: Iterable[RecordedEvent]) -> pa.Table:
@@ -173,7 +174,8 @@ def _id(chance: random.Random) -> UUID:
 
 
 @cache
-def _makers(model: type[BaseModel]) -> dict[str, Callable[[random.Random], Any]]:
+def makers(model: type[BaseModel]) -> dict[str, Callable[[random.Random], Any]]:
+    """What makes values of each field of a model."""
     return {
         name: _maker(field.annotation, tuple(field.metadata))
         for name, field in model.model_fields.items()
@@ -186,15 +188,15 @@ def _maker(annotation: Any, marks: tuple[Any, ...]) -> Callable[[random.Random],
     if origin is Annotated:
         return _maker(arguments[0], (*marks, *arguments[1:]))
     if origin in (Union, UnionType):
-        makers = [_maker(argument, ()) for argument in arguments]
-        return lambda chance: chance.choice(makers)(chance)
+        options = [_maker(argument, ()) for argument in arguments]
+        return lambda chance: chance.choice(options)(chance)
     if origin is Literal:
         return lambda chance: chance.choice(arguments)
     if origin in (dict, tuple, list):
         return _several([_maker(each, ()) for each in arguments if each is not Ellipsis])
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return lambda chance: {n: make(chance) for n, make in _makers(annotation).items()}
-    return _SCALARS[annotation](_limits(marks))
+        return lambda chance: {n: make(chance) for n, make in makers(annotation).items()}
+    return _SCALARS[UUID if origin is Reference else annotation](_limits(marks))
 
 
 def _several(parts: list[Callable[[random.Random], Any]]) -> Callable[[random.Random], Any]:

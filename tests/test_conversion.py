@@ -9,7 +9,7 @@ import pytest
 from pydantic import ValidationError
 
 from commands.base import On
-from commands.conversion import ConvertLead
+from commands.conversion import ConvertLead, RecordLeadConversion
 from domain.base import HIDDEN, ReferenceUnknown
 from domain.contact import ContactArchived, ContactUnlinked
 from domain.customer import CustomerClosed, CustomerNotActive
@@ -28,6 +28,7 @@ from domain.pipeline import (
     StageNotOpen,
     StageUnknown,
 )
+from domain.user import UserDeactivated, UserRegistered
 from eventstore.reservations import AlreadyHeld
 from tests.examples import (
     CAPTURED,
@@ -139,6 +140,38 @@ def test_who_worked_the_lead_owns_what_comes_of_it():
         On(NEW_DEAL, but(DEAL, owner=MOSES)),
         SOLD,
     )
+
+
+def test_what_comes_of_a_lead_whose_owner_has_left_is_nobodys():
+    assigned = LeadAssigned(owner=MOSES, previous_owner=None)
+    joined = UserRegistered(name="Moses", email=None, handle=None, team="East", manager_id=None)
+    given(CAPTURED, assigned, QUALIFIED).and_on(PIPELINE, DEFINED).and_on(
+        MOSES, joined, UserDeactivated()
+    ).when(SELL).then(
+        On(NEW_CUSTOMER, but(ACME, currency="EUR")),
+        On(NEW_CONTACT, ANN),
+        On(NEW_CONTACT, DECIDES),
+        On(NEW_DEAL, DEAL),
+        SOLD,
+    )
+
+
+def test_a_lead_that_was_converted_elsewhere_is_what_it_became_there():
+    recorded = RecordLeadConversion(
+        customer_id=CUSTOMER, contact_id=CONTACT, made=[CONTACT], role="user"
+    )
+    became = but(CONVERTED, customer_id=CUSTOMER, contact_id=CONTACT, made=(CONTACT,), role="user")
+    there = given(CAPTURED).and_on(CUSTOMER, CREATED).and_on(CONTACT, MET, LINKED)
+    there.when(recorded).then(became).when(recorded).nothing()
+    other = recorded.model_copy(update={"role": "other"})
+    there.after(there.when(recorded).events).when(other).refused(LeadNotOpen)
+    given(CAPTURED).and_on(CONTACT, MET).when(recorded).refused(ReferenceUnknown)
+    given(CAPTURED).and_on(CUSTOMER, CREATED).when(recorded).refused(ReferenceUnknown)
+    sold = recorded.model_copy(update={"deal_id": NEW_DEAL})
+    there.when(sold).refused(ReferenceUnknown)
+    given().when(recorded).refused(LeadUnknown)
+    with pytest.raises(ValidationError, match="nothing else"):
+        RecordLeadConversion(customer_id=CUSTOMER, contact_id=CONTACT, made=[PIPELINE])
 
 
 def test_a_customer_of_the_same_name_is_linked():

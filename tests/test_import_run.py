@@ -60,7 +60,7 @@ def test_a_run_that_was_interrupted_is_the_same_run_when_it_goes_on(workspace, t
     class Interrupted(Import):
         def _landed(self, outcome):
             super()._landed(outcome)
-            if self._step.name == "customer":
+            if self._step(outcome.row).name == "customer":
                 raise Stopped
 
     with Writer(workspace.log) as writer, pytest.raises(Stopped):
