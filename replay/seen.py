@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from domain.score import ScoreRecorded, score_id
-from learning import LEARNERS
 from replay.base import NO_BOUND, Bounds, ReplayError, read_stream
 from replay.history import told
 from replay.people import People
@@ -54,6 +53,8 @@ class NeverScored(ReplayError):
 
 def seen(log: Log, stream_id: UUID, within: Bounds = NO_BOUND) -> Seen:
     """Which scores of a record there were within bounds."""
+    from learning import LEARNERS  # noqa: PLC0415 - a second of loading
+
     found = [_last(log, score_id(learner.name, stream_id), within) for learner in LEARNERS]
     scores = tuple(_told(log, *pair) for pair in found if pair is not None)
     if not scores:
