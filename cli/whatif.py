@@ -24,15 +24,28 @@ from cli.options import (
     one_of,
 )
 from cli.session import session
-from cli.whatif_page import alike, because, cell, columns, page, pictures
+from cli.whatif_page import (
+    DECISION,
+    Names,
+    alike,
+    because,
+    cell,
+    columns,
+    decision,
+    page,
+    pictures,
+)
+from domain.values import NIL
 from replay.base import known
+from replay.people import People
 from replay.rules import load
 from replay.snapshot import Format, check_free, write_snapshot
 from replay.whatif import Question, what_if
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
     from replay.contrast import Contrast
-    from replay.movers import Moved
     from replay.whatif import WhatIf
 
 app = typer.Typer()
@@ -40,8 +53,7 @@ app = typer.Typer()
 ROWS_SHOWN = 20
 """Of each report; a file has all."""
 
-MANY = 5
-"""Columns of figures that are too many to stand in one line each."""
+ID_LENGTH = len(str(NIL))
 
 
 @app.command(
@@ -129,17 +141,21 @@ def whatif(
                 write_snapshot(
                     sides.other, opened.workspace, keep, Format.duckdb, rules=other.title
                 )
+            people = People(log)
+            names = {one.actor: people.name(one.actor) for one in found.decisions}
             drawn = pictures(found, sides) if output and output.suffix == ".html" else []
     if output:
         html = output.suffix == ".html"
-        written = page(found, rules.read_text(), drawn).encode() if html else show.in_json(found)
+        written = (
+            page(found, rules.read_text(), drawn, names).encode() if html else show.in_json(found)
+        )
         _write(output, written)
     if json:
         show.as_json(found)
     elif output:
         show.say(f"{output}: {found.title}")
     else:
-        _print(found)
+        _print(found, names)
 
 
 def _write(output: Path, content: bytes) -> None:
@@ -152,16 +168,12 @@ def _write(output: Path, content: bytes) -> None:
         draft.unlink(missing_ok=True)
 
 
-def _print(found: WhatIf) -> None:
+def _print(found: WhatIf, names: Names) -> None:
     console = show.console()
     console.print(f"[bold]{escape(found.title)}[/bold]")
     console.print(escape(found.told()))
-    for each in found.reports:
-        if each.differing:
-            console.print(_table(each))
-    for learner in found.scores:
-        if learner.movers:
-            console.print(_movers(learner))
+    for title, table in _tables(found, names):
+        console.print(f"\n[italic]{escape(title)}[/italic]", table, sep="\n")
     same = [each.report for each in found.reports if not each.differing]
     if same:
         console.print(f"The same as it is: {', '.join(same)}.")
@@ -169,33 +181,62 @@ def _print(found: WhatIf) -> None:
         show.say(said)
 
 
-def _table(of: Contrast) -> Table:
+def _tables(found: WhatIf, names: Names) -> Iterator[tuple[str, Table]]:
+    """What would be other, a table for each part."""
+    for each in found.reports:
+        if each.differing:
+            same = alike(each)
+            told = f"{each.report}: {len(each.differing):,} of {each.rows:,} rows differ"
+            yield f"{told}{same and ', '}{same}", _rows(each)
+    if found.decisions:
+        yield (
+            f"{len(found.decisions):,} decisions would have been refused",
+            _table(
+                DECISION,
+                [decision(one, names) for one in found.decisions],
+            ),
+        )
+    for of in found.scores:
+        if of.movers:
+            yield (
+                (
+                    f"{of.learner}: {of.moved:,} of {of.scores:,} last scores move, by "
+                    f"{of.mean_moved:.3f} on average; those that move most"
+                ),
+                _table(
+                    (of.subject_type, "score", "because of (log-odds)"),
+                    [
+                        (one.subject_id, f"{one.was:.3f} → {one.would_be:.3f}", because(one))
+                        for one in of.movers
+                    ],
+                ),
+            )
+
+
+def _rows(of: Contrast) -> Table:
     keys, measures = columns(of)
-    same = alike(of)
-    title = f"{of.report}: {len(of.differing):,} of {of.rows:,} rows differ{same and ', '}{same}"
-    table = Table(title=escape(title), title_justify="left", header_style="bold")
-    for name in keys:
-        table.add_column(name.replace("_", " "))
-    for name in measures:
-        table.add_column(name.replace("_", " "), justify="right", no_wrap=len(measures) < MANY)
-    for row in of.differing[:ROWS_SHOWN]:
-        cells = [cell(row, name) for name in measures]
-        table.add_row(*(escape(show.value(row.key[name])) for name in keys), *map(escape, cells))
-    if len(of.differing) > ROWS_SHOWN:
-        table.caption = f"… and {len(of.differing) - ROWS_SHOWN:,} more; -o FILE has all"
-    return table
+    rows = [
+        [
+            *(show.value(row.key[name]) for name in keys),
+            *(cell(row, name) for name in measures),
+        ]
+        for row in of.differing
+    ]
+    return _table([*keys, *measures], rows, right=len(measures))
 
 
-def _movers(of: Moved) -> Table:
-    title = (
-        f"{of.learner}: {of.moved:,} of {of.scores:,} last scores move, by {of.mean_moved:.3f} on "
-        "average; those that move most"
-    )
-    table = Table(title=escape(title), title_justify="left", header_style="bold")
-    table.add_column(of.subject_type)
-    table.add_column("score", justify="right")
-    table.add_column("because of (log-odds)")
-    for mover in of.movers:
-        score = f"{mover.was:.3f} → {mover.would_be:.3f}"
-        table.add_row(mover.subject_id, score, escape(because(mover)))
+def _table(names: Sequence[str], rows: Sequence[Sequence[str]], right: int = 0) -> Table:
+    """The first rows; the last columns stand to the right."""
+    table = Table(header_style="bold")
+    for number, name in enumerate(names):
+        is_figure = number >= len(names) - right
+        table.add_column(
+            name.replace("_", " "),
+            justify="right" if is_figure else "left",
+            no_wrap=all(len(row[number]) <= ID_LENGTH for row in rows),
+        )
+    for row in rows[:ROWS_SHOWN]:
+        table.add_row(*map(escape, row))
+    if len(rows) > ROWS_SHOWN:
+        table.caption = f"… and {len(rows) - ROWS_SHOWN:,} more; -o FILE has all"
     return table

@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import html
 import io
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
+from uuid import UUID
 
 from cli import show
 from cli.chart import plain
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from replay.contrast import Contrast, Differing
     from replay.movers import Moved, Mover, Reason
+    from replay.redecision import Otherwise
     from replay.whatif import Sides, WhatIf
 
+Names = Mapping[UUID, str | None]
+DECISION = ("position", "happened", "by", "what", "record", "because", "what came of it")
 AS_IT_IS, OTHERWISE = "as it is", "by these rules"
 PAGE = """<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><title>{title}</title><style>
@@ -35,9 +40,11 @@ ins, del {{ text-decoration: none }} svg {{ max-width: 100%; height: auto }}
 """
 
 
-def page(found: WhatIf, rules: str, drawn: Sequence[str]) -> str:
-    """The page; `rules` as they were written, `drawn` as SVG."""
+def page(found: WhatIf, rules: str, drawn: Sequence[str], names: Names) -> str:
+    """The page; `rules` as they were written, `drawn` as SVG, `names` of users."""
     reports = [_report(each) for each in found.reports if each.differing]
+    if found.decisions:
+        reports.append(_decisions(found.decisions, names))
     reports += [_movers(each) for each in found.scores if each.movers]
     if same := ", ".join(each.report for each in found.reports if not each.differing):
         reports.append(f"<p>The same as it is: {same}.</p>")
@@ -107,6 +114,32 @@ def _movers(of: Moved) -> str:
         f"to them in log-odds:</p><table><thead><tr><th>{_words(of.subject_type)}"
         f'<th class="number">score<th>because of</tr></thead><tbody>{rows}</tbody></table>'
     )
+
+
+def _decisions(found: Sequence[Otherwise], names: Names) -> str:
+    heads = "".join(f"<th>{name}" for name in DECISION)
+    told = (decision(one, names) for one in found)
+    rows = "".join(f"<tr>{''.join(f'<td>{html.escape(c)}' for c in cells)}</tr>" for cells in told)
+    return (
+        f"<h2>{len(found):,} decisions would have been refused</h2>"
+        f"<table><thead><tr>{heads}</tr></thead><tbody>{rows}</tbody></table>"
+    )
+
+
+def decision(of: Otherwise, names: Names) -> list[str]:
+    """A decision that would have been another one, cell by cell."""
+    became = [of.became or "not there any more"]
+    if of.deal_status:
+        became.append(f"deal {of.deal_status}, {show.value(of.amount)} {of.currency}")
+    return [
+        str(of.position),
+        show.time(of.occurred_at),
+        names.get(of.actor) or str(of.actor),
+        show.kind(of.type),
+        of.record,
+        of.refusal,
+        ", ".join(became),
+    ]
 
 
 def _figure(row: Differing, name: str) -> str:

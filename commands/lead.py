@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from commands.base import Command, Reference, World
 from commands.custom_fields import CustomValues, custom_changes, custom_values
+from commands.rules import QUALIFICATION, Qualification
 from commands.user import may_own
 from domain.campaign import Campaign
 from domain.lead import (
@@ -42,9 +43,6 @@ from domain.values import (
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-BANT_FLOOR = 8
-"""A lead qualifies when its four dimensions add up to this and none is 0."""
 
 
 class CaptureLead(Command[Lead], creates=True):
@@ -133,7 +131,7 @@ class QualifyLead(Command[Lead]):
         "evidence": "Budget approved by the board in March.",
     }
 
-    def decide(self, lead: Lead, /) -> Iterator[LeadEvent]:
+    def decide(self, lead: Lead, /, rule: Qualification = QUALIFICATION) -> Iterator[LeadEvent]:
         known(lead)
         qualified = LeadQualified(**self.fields())
         if lead.qualification == qualified and lead.status == "qualified":
@@ -141,8 +139,8 @@ class QualifyLead(Command[Lead]):
         if lead.status != "open":
             raise LeadNotOpen(status=lead.status)
         scores = (self.budget, self.authority, self.need, self.timeline)
-        if sum(scores) < BANT_FLOOR or 0 in scores:
-            raise BantTooLow(total=sum(scores), floor=BANT_FLOOR)
+        if sum(scores) < rule.sum_min or min(scores) < rule.each_min:
+            raise BantTooLow(total=sum(scores), floor=rule.sum_min, least=rule.each_min)
         yield qualified
 
 

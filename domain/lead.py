@@ -186,7 +186,7 @@ class LeadClosed(Refusal):
 
 
 class BantTooLow(Refusal):
-    """BANT adds up to {total}; a lead qualifies with {floor} or more and no dimension at 0."""
+    """BANT adds up to {total}; a lead qualifies with {floor} or more, and {least} in each."""
 
 
 @dataclass(frozen=True, slots=True)

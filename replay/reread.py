@@ -9,28 +9,57 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
+from uuid import UUID
 
 import pyarrow as pa
 import pyarrow.compute as pc
+
+from eventstore.envelope import StoredEnvelope
+from eventstore.mapper import EventMapper
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from datetime import datetime
 
+    from eventstore.envelope import RecordedEvent
     from projections.catch_up import ReadArrow
 
 PAGE_ROWS = 50_000
-LOOKED_AT = ["position", "stream_id", "type", "occurred_at", "data"]
+UNSEEN = EventMapper(None)
+"""Opens nothing: what is personal is hidden."""
 
 
 class Row(NamedTuple):
-    """An event as it is stored; personal values stay sealed."""
+    """An event as it is stored, as `Log.read_arrow` gives it; personal values stay sealed."""
 
     position: int
+    event_id: str
     stream_id: str
+    version: int
     type: str
+    recorded_at: datetime
     occurred_at: datetime
+    actor: str
+    correlation_id: str
+    causation_id: str | None
     data: bytes
+
+    def opened(self) -> RecordedEvent:
+        """The event, all that is personal hidden."""
+        stored = StoredEnvelope(
+            originator_id=UUID(self.stream_id),
+            originator_version=self.version,
+            topic=self.type,
+            state=self.data,
+            event_id=UUID(self.event_id),
+            occurred_at=self.occurred_at,
+            actor=UUID(self.actor),
+            correlation_id=UUID(self.correlation_id),
+            causation_id=UUID(self.causation_id) if self.causation_id else None,
+            position=self.position,
+            recorded_at=self.recorded_at,
+        )
+        return UNSEEN.to_domain_event(stored)
 
 
 Retell = Callable[[Row], Row | None]
@@ -50,15 +79,15 @@ class Force:
     """From when on rules are in force: after a position, or after a time of each stream."""
 
     after: int | datetime | None
-    _begun: set[str] = field(default_factory=set)
+    _begun: set[str | UUID] = field(default_factory=set)
 
-    def holds(self, row: Row) -> bool:
-        """Whether they are in force for an event; the rows of a stream have to come in order."""
+    def holds(self, event: Row | RecordedEvent) -> bool:
+        """Whether they are in force for an event; those of a stream have to come in order."""
         if self.after is None or isinstance(self.after, int):
-            return self.after is None or row.position > self.after
-        if row.occurred_at > self.after:
-            self._begun.add(row.stream_id)
-        return row.stream_id in self._begun
+            return self.after is None or event.position > self.after
+        if event.occurred_at > self.after:
+            self._begun.add(event.stream_id)
+        return event.stream_id in self._begun
 
 
 def pages(read: ReadArrow, until: int) -> Iterator[pa.Table]:
@@ -83,7 +112,7 @@ def retold(page: pa.Table, retells: Mapping[str, Retell], counted: Retold) -> pa
     places = [at for at, type_ in enumerate(types) if type_.partition(".")[0] in retells]
     if not places:
         return page
-    rows = page.select(LOOKED_AT).take(places).to_pylist()
+    rows = page.select(Row._fields).take(places).to_pylist()
     stored, kept = None, [True] * len(types)
     for at, named in zip(places, rows, strict=True):
         row = Row(**named)

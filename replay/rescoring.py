@@ -8,31 +8,28 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
-from uuid import UUID
 
 import orjson
 import pyarrow as pa
 
 from domain.score import score_id
-from eventstore.envelope import RecordedEvent, StoredEnvelope
-from eventstore.mapper import EventMapper
 from learning import LEARNERS
 from learning.base import Training
 from learning.follower import enveloped, listen
 from learning.models import MODELS
+from replay.reread import UNSEEN, Row
 from replay.rules import RulesInvalid
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from datetime import datetime
+    from uuid import UUID
 
+    from eventstore.envelope import RecordedEvent
     from learning.follower import Said
-    from replay.reread import Row
     from replay.rules import OtherLearner
 
 SAID_ROWS = 10_000
-UNSEEN = EventMapper(None)
-"""Opens nothing: learners see no personal value."""
 
 
 def trainings(others: Mapping[str, OtherLearner]) -> list[Training]:
@@ -72,11 +69,11 @@ def learned(
     said: list[dict[str, Any]] = []
     versions: dict[UUID, int] = {}
     schema: pa.Schema | None = None
-    for page in pages:
+    for page in filter(len, pages):
         schema, now = page.schema, page["recorded_at"][-1].as_py()
         wanted = [at for at, type_ in enumerate(page["type"].to_pylist()) if type_ in follows]
-        for row in page.take(wanted).to_pylist():
-            for one, by in _heard(_recorded(row), learning):
+        for row in page.select(Row._fields).take(wanted).to_pylist():
+            for one, by in _heard(Row(**row).opened(), learning):
                 end += 1
                 said.append(_row(one, by, versions, end, now))
         while len(said) >= SAID_ROWS:
@@ -95,44 +92,26 @@ def _heard(
                 yield said, each
 
 
-def _recorded(row: Mapping[str, Any]) -> RecordedEvent:
-    causation = row["causation_id"]
-    stored = StoredEnvelope(
-        originator_id=UUID(row["stream_id"]),
-        originator_version=row["version"],
-        topic=row["type"],
-        state=row["data"],
-        event_id=UUID(row["event_id"]),
-        occurred_at=row["occurred_at"],
-        actor=UUID(row["actor"]),
-        correlation_id=UUID(row["correlation_id"]),
-        causation_id=UUID(causation) if causation else None,
-        position=row["position"],
-        recorded_at=row["recorded_at"],
-    )
-    return UNSEEN.to_domain_event(stored)
-
-
 def _row(
     said: Said, by: Training, versions: dict[UUID, int], position: int, now: datetime
 ) -> dict[str, Any]:
-    """A score on its way into the tables, as `Log.read_arrow` would give it."""
+    """A score on its way into the tables."""
     stream = score_id(by.learner.name, said.event.subject_id)
     version = versions[stream] = versions.get(stream, 0) + 1
     new = enveloped(said, by.learner, stream, version)
-    return {
-        "position": position,
-        "event_id": str(new.event_id),
-        "stream_id": str(stream),
-        "version": version,
-        "type": new.event.type,
-        "recorded_at": now,
-        "occurred_at": new.occurred_at,
-        "actor": str(new.actor),
-        "correlation_id": str(new.correlation_id),
-        "causation_id": str(new.causation_id),
-        "data": UNSEEN.to_stored_event(new).state,
-    }
+    return Row(
+        position=position,
+        event_id=str(new.event_id),
+        stream_id=str(stream),
+        version=version,
+        type=new.event.type,
+        recorded_at=now,
+        occurred_at=said.cause.occurred_at,
+        actor=str(new.actor),
+        correlation_id=str(new.correlation_id),
+        causation_id=str(new.causation_id),
+        data=UNSEEN.to_stored_event(new).state,
+    )._asdict()
 
 
 def _list(names: Mapping[str, object]) -> str:

@@ -17,6 +17,7 @@ from pydantic import (
 )
 
 from commands.pipeline import SETTLED
+from commands.rules import Qualification
 from domain.pipeline import PipelineStage, StageStatus
 from domain.values import ForecastCategory, Line, Probability, Slug
 from replay.base import ReplayError, known
@@ -107,6 +108,12 @@ class OtherLearner(Part):
         return {"kind": "binned_logistic_regression"} | given if isinstance(given, dict) else given
 
 
+class OtherRules(Part):
+    """Numbers that decisions are taken by; those not named are as in force."""
+
+    qualification: Qualification | None = None
+
+
 class Rules(Part):
     """All that would be other."""
 
@@ -119,6 +126,7 @@ class Rules(Part):
     """By name or id of a pipeline, and key of a stage."""
     score: dict[Slug, OtherLearner] = Field(default_factory=dict)
     """By name of a learner."""
+    rule: OtherRules = OtherRules()
 
     @field_validator("since", mode="before")
     @classmethod
@@ -128,7 +136,7 @@ class Rules(Part):
     @property
     def changes(self) -> bool:
         """Whether anything would be other at all."""
-        return bool(self.pipeline or self.score)
+        return bool(self.pipeline or self.score or self.rule != OtherRules())
 
     def none(self) -> Rules:
         """As it is, for what these are about: learners learn anew too, the way they do today."""
@@ -143,7 +151,7 @@ def load(path: Path) -> Rules:
     """The rules in a file."""
     try:
         stated = tomllib.loads(path.read_text(encoding="utf-8"), parse_float=Decimal)
-        return Rules.model_validate(stated)
+        rules = Rules.model_validate(stated)
     except OSError as error:
         raise RulesInvalid(f"{path} cannot be read: {error.strerror}") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
@@ -154,6 +162,9 @@ def load(path: Path) -> Rules:
             for found in error.errors(include_url=False, include_input=False)
         )
         raise RulesInvalid(f"{path}:\n{wrong}") from None
+    if not rules.changes:
+        raise RulesInvalid(f"{path}: nothing would be other: name stages, a score or a rule")
+    return rules
 
 
 def _said(message: str) -> str:

@@ -214,8 +214,7 @@ def _replaced_before(pipelines: Sequence[RecordedEvent], force: Force) -> set[in
     last: dict[UUID, int] = {}
     for one in pipelines:
         if isinstance(one.event, PipelineDefined | PipelineRevised):
-            row = Row(one.position, str(one.stream_id), one.event.type, one.occurred_at, b"")
-            if one.stream_id in last and not force.holds(row):
+            if one.stream_id in last and not force.holds(one):
                 ended.add(last[one.stream_id])
             last[one.stream_id] = one.position
     return ended

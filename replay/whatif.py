@@ -15,6 +15,7 @@ from projections.catch_up import catch_up
 from projections.tables import Tables
 from replay.contrast import Contrast, contrast, reports
 from replay.movers import Moved, moved
+from replay.redecision import REFUSED, Otherwise, Qualifications, told
 from replay.reread import Force, Retold, pages, reader, retold
 from replay.rescoring import Silenced, learned, trainings
 from replay.rules import RulesInvalid
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 
     from eventstore.envelope import RecordedEvent
     from eventstore.log import Log
+    from readmodels.base import Database
     from readmodels.query import Query
     from replay.reread import Retell
     from replay.rules import Rules
@@ -41,6 +43,7 @@ OF_DEALS = (
     "stage_duration_summary",
     "pipeline_waterfall",
 )
+OF_LEADS = ("lead_funnel", "lead_sources")
 OF_LEARNERS = ("learner_performance", "learner_calibration")
 PEOPLE = "What anybody would have done otherwise, had these been the rules."
 
@@ -63,6 +66,8 @@ class WhatIf:
     tables: Mapping[str, bool]
     """Whether each table would be the same."""
     reports: tuple[Contrast, ...]
+    decisions: tuple[Otherwise, ...]
+    """Decisions that would have been others, in the order of the log."""
     scores: tuple[Moved, ...]
     """How far the last scores move, of each learner that would learn otherwise."""
     not_known: tuple[str, ...] = ()
@@ -112,6 +117,7 @@ class Question:
     def asked(self) -> list[str]:
         """The reports to compare: those named, or those that the rules are about."""
         about = [*(OF_DEALS if self.rules.pipeline else ())]
+        about += OF_LEADS if self.rules.rule.qualification else ()
         about += OF_LEARNERS if self.rules.score else ()
         return [*(self.reports or about)]
 
@@ -123,6 +129,7 @@ class Telling:
         self.question, self.rules = question, question.rules
         self.counted = Retold()
         self._stages: StageMap | None = None
+        self._qualifications: Qualifications | None = None
         self._pipelines: list[RecordedEvent] = []
         if self.rules.pipeline:
             hidden = question.log.without_keys()
@@ -143,6 +150,9 @@ class Telling:
             stages = StageMap(self._others, self._pipelines, Force(self.question.after))
             retells |= {"pipeline": stages.pipeline, "deal": stages.deal}
             self._stages = stages
+        if rule := self.rules.rule.qualification:
+            self._qualifications = Qualifications(rule, Force(self.question.after))
+            retells["lead"] = self._qualifications.lead
         silence = {"score": Silenced(frozenset(self.rules.score)).score} if self.rules.score else {}
         for page in pages(self.question.log.read_arrow, self.question.until):
             yield retold(retold(page, silence, Retold()), retells, counted)
@@ -150,8 +160,14 @@ class Telling:
 
     def not_known(self) -> tuple[str, ...]:
         """What cannot be told, in words."""
-        said = self._stages.not_known() if self._stages else ()
-        return (PEOPLE, *said) if self.rules.changes else ()
+        said = [PEOPLE] if self.rules.changes else []
+        said += self._stages.not_known() if self._stages else ()
+        return (*said, REFUSED) if self._qualifications else tuple(said)
+
+    def decisions(self, base: Database, moment: datetime) -> tuple[Otherwise, ...]:
+        """What would have been decided otherwise, and what came of it as it was."""
+        found = self._qualifications.otherwise if self._qualifications else ()
+        return tuple(told(found, base, moment))
 
     def check(self) -> None:
         """Raises RulesInvalid for what turned out not to be there."""
@@ -219,6 +235,7 @@ def _compared(telling: Telling, sides: Sides, asked: Sequence[Query], moment: da
         left_out=dict(sorted(telling.counted.left_out.items())),
         tables={name: digests[name] == digest for name, digest in base.digests().items()},
         reports=tuple(contrast(query, base, other, moment, since) for query in asked),
+        decisions=telling.decisions(base, moment),
         scores=tuple(moved(name, base, other, moment) for name in question.rules.score),
         not_known=telling.not_known(),
     )

@@ -297,6 +297,9 @@ def test_rules_are_read_exactly(tmp_path: Path):
 
 
 WRONG = {
+    'title = "x"': "nothing would be other",
+    'title = "x"\n[rule.qualification]\nsum_max = 3': "rule.qualification.sum_max: Extra inputs",
+    'title = "x"\n[rule.qualification]\nsum_min = 21': "rule.qualification.sum_min: Input",
     'title = "x"\n[score.a]\nmodel = { kind = "oracle" }': "a.model: Input tag 'oracle' found",
     'title = "x"\n[score.a]\nmodel = { kind = "naive_bayes", bins = 3 }': "bins: Extra inputs",
     "title = ": "is no TOML",

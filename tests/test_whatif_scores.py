@@ -9,6 +9,7 @@ from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pytest
 from hypothesis import given as for_any
 from hypothesis import settings
@@ -21,7 +22,8 @@ from learning.follower import listen
 from learning.lead_conversion import LeadConversion
 from learning.model import BinnedLogisticRegression, chance_of
 from learning.models import MODELS
-from replay.rescoring import learned, trainings
+from replay.reread import Retold, retold
+from replay.rescoring import Silenced, learned, trainings
 from replay.rules import OtherLearner
 from tests.test_learning import area_under_curve
 from tests.whatif_story import asked, middle, story
@@ -155,6 +157,21 @@ def test_a_model_learns_the_same_in_whatever_order_inputs_are_named(kind, chance
         other.explain_one(x) for x, _ in rows[:20]
     ]
     assert 0 <= chance_of(one.explain_one({"unheard of": 1.0})) <= 1
+
+
+def test_pages_in_which_only_a_learner_spoke_are_passed_over(monkeypatch: pytest.MonkeyPatch):
+    table = story().table
+    scores = table.filter(pc.starts_with(table["type"], "score."))
+    silence = {"score": Silenced(frozenset(BOTH)).score}
+    empty = retold(scores, silence, Retold())
+    assert (len(scores) > 100, len(empty)) == (True, 0)
+    end = story().last_position()
+    again = learned(
+        iter([empty, table, empty]), trainings({"lead_conversion": OtherLearner()}), end
+    )
+    once = learned(iter([table]), trainings({"lead_conversion": OtherLearner()}), end)
+    monkeypatch.setattr("replay.rescoring.SAID_ROWS", 50)
+    assert pa.concat_tables(again).equals(pa.concat_tables(once))
 
 
 def test_what_an_older_version_recorded_is_learned_from_too():
