@@ -34,6 +34,7 @@ from api import (
     learner,
     live,
     local,
+    merger,
     pipeline,
     proofs,
     retention_rule,
@@ -52,8 +53,8 @@ from api.shortcut import Shortcut
 
 MENU = (
     lead, customer, contact, pipeline, deal, activity, ticket, campaign, user, score, learner,
-    custom_fields, subject, retention_rule, import_run, clock, bulk, sql, tables, events, live,
-    catalog, audit, proofs, health, access, local,
+    custom_fields, subject, merger, retention_rule, import_run, clock, bulk, sql, tables, events,
+    live, catalog, audit, proofs, health, access, local,
 )  # fmt: skip
 
 READERS_MAX = 4

@@ -16,6 +16,7 @@ from commands.contact import (
     UnlinkContact,
     WithdrawConsent,
 )
+from commands.merger import MergeContact, UnmergeContact
 from commands.subject import (
     ForgetContact,
     PlaceContactLegalHold,
@@ -43,6 +44,8 @@ accept(router, "/{id}/grant-consent", GrantConsent)
 accept(router, "/{id}/withdraw-consent", WithdrawConsent)
 accept(router, "/{id}/archive", ArchiveContact)
 accept(router, "/{id}/set-custom-fields", SetContactCustomFields)
+accept(router, "/{id}/merge", MergeContact)
+accept(router, "/{id}/unmerge", UnmergeContact)
 accept(router, "/{id}/forget", ForgetContact)
 accept(router, "/{id}/place-legal-hold", PlaceContactLegalHold)
 accept(router, "/{id}/release-legal-hold", ReleaseContactLegalHold)

@@ -13,6 +13,7 @@ from commands.customer import (
     SetCustomerCustomFields,
     SetCustomerPreferences,
 )
+from commands.merger import MergeCustomer, UnmergeCustomer
 from commands.subject import (
     ForgetCustomer,
     PlaceCustomerLegalHold,
@@ -52,6 +53,8 @@ accept(router, "/{id}/set-preferences", SetCustomerPreferences)
 accept(router, "/{id}/close", CloseCustomer)
 accept(router, "/{id}/reactivate", ReactivateCustomer)
 accept(router, "/{id}/set-custom-fields", SetCustomerCustomFields)
+accept(router, "/{id}/merge", MergeCustomer)
+accept(router, "/{id}/unmerge", UnmergeCustomer)
 accept(router, "/{id}/forget", ForgetCustomer)
 accept(router, "/{id}/place-legal-hold", PlaceCustomerLegalHold)
 accept(router, "/{id}/release-legal-hold", ReleaseCustomerLegalHold)

@@ -2,6 +2,7 @@
 
 from api.answers import answer, show
 from api.base import accept, doors
+from commands.merger import MergeTicket, UnmergeTicket
 from commands.subject import ForgetTicket
 from commands.ticket import (
     AddTicketNote,
@@ -54,5 +55,7 @@ accept(router, "/{id}/change-priority", ChangeTicketPriority)
 accept(router, "/{id}/categorize", CategorizeTicket)
 accept(router, "/{id}/rate", RateTicket)
 accept(router, "/{id}/set-custom-fields", SetTicketCustomFields)
+accept(router, "/{id}/merge", MergeTicket)
+accept(router, "/{id}/unmerge", UnmergeTicket)
 accept(router, "/{id}/forget", ForgetTicket)
 accept(router, "/{id}/retract", RetractTicket)

@@ -80,6 +80,14 @@ from commands.lead import (
     RetractLead,
     SetLeadCustomFields,
 )
+from commands.merger import (
+    MergeContact,
+    MergeCustomer,
+    MergeTicket,
+    UnmergeContact,
+    UnmergeCustomer,
+    UnmergeTicket,
+)
 from commands.pipeline import DefinePipeline, RetirePipeline, RetractPipeline, RevisePipeline
 from commands.retention_rule import RepealRetentionRule, SetRetentionRule
 from commands.subject import (
@@ -139,6 +147,8 @@ COMMANDS: tuple[type[Command[Any]], ...] = (
     CloseCustomer,
     ReactivateCustomer,
     SetCustomerCustomFields,
+    MergeCustomer,
+    UnmergeCustomer,
     RetractCustomer,
     ForgetCustomer,
     PlaceCustomerLegalHold,
@@ -154,6 +164,8 @@ COMMANDS: tuple[type[Command[Any]], ...] = (
     WithdrawConsent,
     ArchiveContact,
     SetContactCustomFields,
+    MergeContact,
+    UnmergeContact,
     RetractContact,
     ForgetContact,
     PlaceContactLegalHold,
@@ -196,6 +208,8 @@ COMMANDS: tuple[type[Command[Any]], ...] = (
     CategorizeTicket,
     RateTicket,
     SetTicketCustomFields,
+    MergeTicket,
+    UnmergeTicket,
     RetractTicket,
     ForgetTicket,
     PlanCampaign,

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 from uuid import UUID
 
-from commands.base import Command, Reference, World
+from commands.base import Command, On, Reference, World
 from commands.custom_fields import CustomValues, custom_changes, custom_values
+from commands.merger import merged_into, must_have_none_merged, must_stand_alone
 from domain.contact import (
     ANY_PURPOSE,
     Channel,
@@ -97,7 +98,7 @@ class RenameContact(Command[Contact]):
 
     def decide(self, contact: Contact, /) -> Iterator[ContactEvent]:
         known(contact)
-        if contact.name == self.name:
+        if contact.name == self.name and contact.name_from is None:
             return
         must_be_active(contact)
         yield ContactRenamed(person_id=contact.person_id, name=self.name)
@@ -116,7 +117,7 @@ class ChangeContactEmail(Command[Contact]):
 
     def decide_in(self, world: World, contact: Contact, /) -> Iterator[ContactEvent]:
         known(contact)
-        if contact.email == self.email:
+        if contact.email == self.email and contact.email_from is None:
             return
         must_be_active(contact)
         email_must_be_free(world, self.email)
@@ -134,7 +135,7 @@ class ChangeContactPhone(Command[Contact]):
 
     def decide(self, contact: Contact, /) -> Iterator[ContactEvent]:
         known(contact)
-        if contact.phone == self.phone:
+        if contact.phone == self.phone and contact.phone_from is None:
             return
         must_be_active(contact)
         yield ContactPhoneChanged(
@@ -187,18 +188,23 @@ class UnlinkContact(Command[Contact]):
 
     example = {"customer_id": "00000000-0000-4000-8000-000000000003", "until": "2026-05-31"}
 
-    def decide(self, contact: Contact, /) -> Iterator[ContactEvent]:
+    def decide_in(self, world: World, contact: Contact, /) -> Iterator[ContactEvent | On]:
         known(contact)
         unlinked = ContactUnlinked(**self.fields())
-        link = contact.links.get(self.customer_id)
-        if link == unlinked:
+        if contact.links.get(self.customer_id) == unlinked:
             return
         must_be_active(contact)
-        if not isinstance(link, ContactLinked):
+        links = {
+            id: link
+            for id, one in as_one(world, contact).items()
+            if isinstance(link := one.links.get(self.customer_id), ContactLinked)
+        }
+        if not links:
             raise ContactNotLinked
-        if link.since and self.until and self.until < link.since:
-            raise LinkEndsBeforeStart(since=link.since, until=self.until)
-        yield unlinked
+        for id, link in links.items():
+            if link.since and self.until and self.until < link.since:
+                raise LinkEndsBeforeStart(since=link.since, until=self.until)
+            yield unlinked if id == world.id else On(id, unlinked)
 
 
 class GrantConsent(Command[Contact]):
@@ -241,25 +247,30 @@ class WithdrawConsent(Command[Contact]):
     }
 
     def decide(self, contact: Contact, /) -> Iterator[ContactEvent]:
-        known(contact)
+        must_exist(contact)
         withdrawn = ContactConsentWithdrawn(**self.fields())
         if contact.consents.get((self.channel, self.purpose)) != withdrawn:
             yield withdrawn
 
 
 class ArchiveContact(Command[Contact]):
-    """Have nothing more to do with a person; the e-mail address is free for another contact."""
+    """Have nothing more to do with a person; the e-mail address is free for another contact.
+
+    So are those of the contacts merged into this one.
+    """
 
     reason: Line
 
     example = {"reason": "Left the company"}
 
-    def decide(self, contact: Contact, /) -> Iterator[ContactEvent]:
+    def decide_in(self, world: World, contact: Contact, /) -> Iterator[ContactEvent | On]:
         archived = ContactArchived(reason=self.reason)
         if contact.archived == archived:
             return
         must_be_active(contact)
-        yield archived
+        for id, one in as_one(world, contact).items():
+            if one.status == "active":
+                yield archived if id == world.id else On(id, archived)
 
 
 class SetContactCustomFields(Command[Contact]):
@@ -284,6 +295,7 @@ class RetractContact(Command[Contact]):
 
     def decide(self, contact: Contact, /) -> Iterator[ContactEvent]:
         known(contact)
+        must_have_none_merged(contact)
         for customer_id in contact.customers():
             yield ContactUnlinked(customer_id=customer_id, until=None)
         for (channel, purpose), consent in contact.consents.items():
@@ -295,7 +307,13 @@ class RetractContact(Command[Contact]):
 
 
 def known(contact: Contact) -> None:
-    """Refuse what is asked of a contact that was never created."""
+    """Refuse what is asked of a contact that was never created, or is merged into another one."""
+    must_exist(contact)
+    must_stand_alone(contact)
+
+
+def must_exist(contact: Contact) -> None:
+    """Refuse what is asked of a contact that was never created, though not if it is merged."""
     if contact.status == "unknown":
         raise ContactUnknown
 
@@ -307,8 +325,15 @@ def must_be_active(contact: Contact) -> None:
         raise ContactNotActive(status=contact.status)
 
 
+def as_one(world: World, contact: Contact) -> dict[UUID, Contact]:
+    """The contact, and those merged into it."""
+    merged = {id: world.load(Contact, id) for id in contact.absorbed}
+    return {world.id: contact} | merged
+
+
 def email_must_be_free(world: World, email: str | None) -> None:
     """Refuse an e-mail address that another active contact has."""
     holder = world.holder(*email_of_contact(email)) if email else None
-    if holder not in {None, world.id}:
-        raise ContactEmailTaken(contact_id=holder)
+    if holder is not None and holder != world.id:
+        survivor = merged_into(world.load(Contact, holder), holder)
+        raise ContactEmailTaken(contact_id=holder if survivor == world.id else survivor)

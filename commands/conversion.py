@@ -14,6 +14,7 @@ from pydantic import Field, model_validator
 from commands.base import Command, On, Reference, World
 from commands.deal import Price, may_buy, place
 from commands.lead import known
+from commands.merger import merged_into
 from domain.base import HIDDEN, Event
 from domain.contact import Contact, ContactCreated, ContactLinked, Role, email_of_contact
 from domain.customer import Customer, CustomerCreated, identity_of_customer
@@ -189,6 +190,8 @@ def contact_of(world: World, lead: Lead) -> tuple[UUID, Contact]:
     """The contact who has the lead's e-mail address, or a blank one under a new id."""
     email = lead.email
     found = world.holder(*email_of_contact(email)) if email else None
+    if found:
+        found = merged_into(world.load(Contact, found), found)
     contact_id = found or world.new_id("contact")
     return contact_id, world.load(Contact, contact_id)
 
@@ -201,6 +204,8 @@ def customer_of(world: World, lead: Lead, contact: Contact) -> tuple[UUID, Custo
     """
     if lead.company:
         found = world.holder(*identity_of_customer(lead.company))
+        if found:
+            found = merged_into(world.load(Customer, found), found)
     else:
         active = (c for c in contact.customers() if world.load(Customer, c).status == "active")
         found = next(active, None)

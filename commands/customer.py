@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Annotated, Self
 
 from pydantic import Field, model_validator
 
-from commands.base import Command, Reference, World
+from commands.base import Command, On, Reference, World
 from commands.custom_fields import CustomValues, custom_changes, custom_values
+from commands.merger import merged_into, must_have_none_merged, must_stand_alone
 from commands.user import may_own
 from domain.customer import (
     Customer,
@@ -97,7 +98,7 @@ class RenameCustomer(Command[Customer]):
 
     def decide_in(self, world: World, customer: Customer, /) -> Iterator[CustomerEvent]:
         known(customer)
-        if customer.name == self.name:
+        if customer.name == self.name and customer.name_from is None:
             return
         must_be_active(customer)
         identity_must_be_free(world, self.name)
@@ -153,18 +154,21 @@ class SetCustomerPreferences(Command[Customer]):
 
 
 class CloseCustomer(Command[Customer]):
-    """Stop selling to a customer, for a reason."""
+    """Stop selling to a customer, and to those merged into it, for a reason."""
 
     reason: Line
 
     example = {"reason": "Insolvent"}
 
-    def decide(self, customer: Customer, /) -> Iterator[CustomerEvent]:
+    def decide_in(self, world: World, customer: Customer, /) -> Iterator[CustomerEvent | On]:
         closed = CustomerClosed(reason=self.reason)
         if customer.turn == closed:
             return
         must_be_active(customer)
         yield closed
+        for id in customer.absorbed:
+            if world.load(Customer, id).status == "active":
+                yield On(id, closed)
 
 
 class ReactivateCustomer(Command[Customer]):
@@ -207,13 +211,15 @@ class RetractCustomer(Command[Customer]):
 
     def decide(self, customer: Customer, /) -> Iterator[CustomerEvent]:
         known(customer)
+        must_have_none_merged(customer)
         yield CustomerRetracted(reason=self.reason)
 
 
 def known(customer: Customer) -> None:
-    """Refuse what is asked of a customer who was never created."""
+    """Refuse what is asked of a customer never created, or merged into another one."""
     if customer.status == "unknown":
         raise CustomerUnknown
+    must_stand_alone(customer)
 
 
 def must_be_active(customer: Customer) -> None:
@@ -226,5 +232,6 @@ def must_be_active(customer: Customer) -> None:
 def identity_must_be_free(world: World, name: str) -> None:
     """Refuse a name that another active customer goes by, in whatever spelling."""
     holder = world.holder(*identity_of_customer(name))
-    if holder not in {None, world.id}:
-        raise CustomerIdentityTaken(customer_id=holder)
+    if holder is not None and holder != world.id:
+        survivor = merged_into(world.load(Customer, holder), holder)
+        raise CustomerIdentityTaken(customer_id=holder if survivor == world.id else survivor)

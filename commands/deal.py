@@ -8,6 +8,7 @@ from pydantic import Field
 
 from commands.base import Command, Reference, World
 from commands.custom_fields import CustomValues, custom_changes, custom_values
+from commands.merger import must_stand_alone
 from commands.user import may_own
 from domain.contact import Contact
 from domain.customer import Customer, CustomerNotActive
@@ -275,6 +276,7 @@ def must_be_open(deal: Deal) -> None:
 def may_buy(world: World, customer_id: UUID) -> None:
     """Refuse a customer to whom we no longer sell."""
     customer = world.load(Customer, customer_id)
+    must_stand_alone(customer)
     if customer.status != "active":
         raise CustomerNotActive(status=customer.status)
 

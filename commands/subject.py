@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from commands.base import Command, On, World
+from commands.merger import merged_into
 from domain.activity import Activity
 from domain.base import State
 from domain.contact import Contact, ContactUnknown
@@ -278,7 +279,7 @@ def _about(world: World, id: UUID, of: type[State[Any]]) -> Iterator[tuple[UUID,
     """What a record names, and what that is; not the lead a contact was: it is the same person."""
     named: Any = None
     if of is Contact:
-        yield from ((customer, Customer) for customer in world.load(Contact, id).customers())
+        yield from ((customer, Customer) for customer in customers(world, id))
     if of is Lead:
         named = world.load(Lead, id).conversion
     if of is Deal and (customer_id := world.load(Deal, id).customer_id):
@@ -295,16 +296,32 @@ def _about(world: World, id: UUID, of: type[State[Any]]) -> Iterator[tuple[UUID,
 def _goes_along(world: World, naming: Naming, found: Mapping[UUID, Any]) -> bool:
     """Whether a record that names some of `found` is known only through them."""
     id = naming.stream_id
+    if naming.of in {Contact, Customer, Ticket} and naming.fields.keys() & MERGING:
+        return not found.keys().isdisjoint(one_with(world, naming.of, id))
     if naming.of is Contact:
-        contact = world.load(Contact, id)
-        return contact.person_id in found or found.keys() >= set(contact.customers())
+        return world.load(Contact, id).person_id in found or found.keys() >= customers(world, id)
     if naming.of is Lead:
         conversion = world.load(Lead, id).conversion
         contact_id = conversion.contact_id if conversion else id
-        return contact_id in found or (
-            found.keys() >= set(world.load(Contact, contact_id).customers())
-        )
+        return contact_id in found or found.keys() >= customers(world, contact_id)
     if naming.of is Deal:
         opened = world.load(Deal, id).opened
         return (opened and opened.contact_id) in found or world.load(Deal, id).customer_id in found
     return naming.of in {Activity, Ticket}
+
+
+MERGING = frozenset(("merged_id", "merged_into"))
+"""Fields by which records that are one name each other."""
+
+
+def one_with(world: World, of: type[State[Any]], id: UUID) -> set[UUID]:
+    """The records that are one with some record now: merged into it, or it into them."""
+    survivor = merged_into(world.load(of, id), id)
+    state: Any = world.load(of, survivor)
+    return {survivor, *state.absorbed} - {id}
+
+
+def customers(world: World, contact_id: UUID) -> set[UUID]:
+    """Customers where a contact plays a role, as whichever of those it is one with."""
+    ids = {contact_id, *one_with(world, Contact, contact_id)}
+    return {customer for id in ids for customer in world.load(Contact, id).customers()}

@@ -8,6 +8,7 @@ from pydantic import Field
 
 from commands.base import Command, Reference, World
 from commands.custom_fields import CustomValues, custom_changes, custom_values
+from commands.merger import must_have_none_merged, must_stand_alone
 from commands.user import may_own
 from domain.contact import Contact
 from domain.customer import Customer
@@ -309,13 +310,15 @@ class RetractTicket(Command[Ticket]):
 
     def decide(self, ticket: Ticket, /) -> Iterator[TicketEvent]:
         known(ticket)
+        must_have_none_merged(ticket)
         yield TicketRetracted(reason=self.reason)
 
 
 def known(ticket: Ticket) -> None:
-    """Refuse what is asked of a ticket that was never opened."""
+    """Refuse what is asked of a ticket that was never opened, or is merged into another one."""
     if ticket.status == "unknown":
         raise TicketUnknown
+    must_stand_alone(ticket)
 
 
 def unsealed(ticket: Ticket) -> None:

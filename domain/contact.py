@@ -7,6 +7,16 @@ from typing import TYPE_CHECKING, Any, Literal, assert_never
 from uuid import UUID
 
 from domain.base import HIDDEN, Event, Personal, Refusal, State
+from domain.merger import (
+    Absorbed,
+    Absorption,
+    Merged,
+    Parts,
+    Separated,
+    Unmerged,
+    absorbing,
+    separating,
+)
 from domain.values import (
     NIL,
     CustomValue,
@@ -142,6 +152,39 @@ class ContactRetracted(Event, type="contact.retracted.v1"):
     reason: Line
 
 
+class ContactValues(Event):
+    """What a merger sets of a contact.
+
+    `name_from`, `email_from` and `phone_from` name the contact merged into this one whose value is
+    shown; null: its own. So each value stands under the key of the person it is about.
+    """
+
+    name_from: UUID | None
+    email_from: UUID | None
+    email_kind: EmailKind
+    phone_from: UUID | None
+    has_phone: bool
+    title: Line | None
+    title_level: TitleLevel
+    custom: dict[str, CustomValue]
+
+
+class ContactMerged(Merged, type="contact.merged.v1"):
+    """The contact is the same person as another one, and is shown with it from now on."""
+
+
+class ContactUnmerged(Unmerged, type="contact.unmerged.v1"):
+    """The contact was another person after all."""
+
+
+class ContactAbsorbed(ContactValues, Absorbed, type="contact.absorbed.v1"):
+    """Another contact was merged into this one, which has these values from now on."""
+
+
+class ContactSeparated(ContactValues, Separated, type="contact.separated.v1"):
+    """A contact that was merged into this one is its own again."""
+
+
 ContactEvent = (
     ContactCreated
     | ContactRenamed
@@ -154,8 +197,22 @@ ContactEvent = (
     | ContactConsentWithdrawn
     | ContactArchived
     | ContactCustomFieldsSet
+    | ContactMerged
+    | ContactUnmerged
+    | ContactAbsorbed
+    | ContactSeparated
     | ContactRetracted
 )
+
+
+PARTS: Parts = {
+    "name": ("name_from",),
+    "email": ("email_from", "email_kind"),
+    "phone": ("phone_from", "has_phone"),
+    "title": ("title", "title_level"),
+    "custom": ("custom",),
+}
+"""What another contact may take over."""
 
 
 class ContactUnknown(Refusal):
@@ -201,30 +258,29 @@ class Contact(State[ContactEvent]):
     custom_personal: dict[str, CustomValue] = field(default_factory=dict)
     created: ContactCreated | None = None
     archived: ContactArchived | None = None
+    name_from: UUID | None = None
+    email_from: UUID | None = None
+    email_kind: EmailKind = "none"
+    phone_from: UUID | None = None
+    has_phone: bool = False
+    title_level: TitleLevel = "other"
+    merger: ContactMerged | ContactUnmerged | None = None
+    absorbed: dict[UUID, Absorption] = field(default_factory=dict)
+    """The contacts merged into this one."""
 
     def evolve(self, event: ContactEvent, /) -> Contact:
         match event:
             case ContactCreated():
-                return replace(
-                    self,
-                    status="active",
-                    person_id=event.person_id,
-                    name=event.name,
-                    email=event.email,
-                    phone=event.phone,
-                    title=event.title,
-                    custom=event.custom,
-                    custom_personal=event.custom_personal,
-                    created=event,
-                )
+                told: dict[str, Any] = {n: value for n, value in event if n != "lead_id"}
+                return replace(self, status="active", created=event, **told)
             case ContactRenamed():
-                return replace(self, name=event.name)
-            case ContactEmailChanged():
-                return replace(self, email=event.email)
-            case ContactPhoneChanged():
-                return replace(self, phone=event.phone)
-            case ContactTitleChanged():
-                return replace(self, title=event.title)
+                return replace(self, name=event.name, name_from=None)
+            case ContactEmailChanged(email=email, email_kind=kind):
+                return replace(self, email=email, email_from=None, email_kind=kind)
+            case ContactPhoneChanged(phone=phone, has_phone=has_phone):
+                return replace(self, phone=phone, phone_from=None, has_phone=has_phone)
+            case ContactTitleChanged(title=title, title_level=level):
+                return replace(self, title=title, title_level=level)
             case ContactLinked() | ContactUnlinked():
                 return replace(self, links=self.links | {event.customer_id: event})
             case ContactConsentGranted() | ContactConsentWithdrawn():
@@ -235,6 +291,12 @@ class Contact(State[ContactEvent]):
                 return replace(self, status="archived", archived=event)
             case ContactCustomFieldsSet():
                 return replace(self, custom=event.custom, custom_personal=event.custom_personal)
+            case ContactMerged() | ContactUnmerged():
+                return replace(self, merger=event)
+            case ContactAbsorbed():
+                return absorbing(self, event, PARTS)
+            case ContactSeparated():
+                return separating(self, event, PARTS)
             case ContactRetracted():
                 return Contact()
             case _:

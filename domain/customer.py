@@ -7,6 +7,16 @@ from typing import TYPE_CHECKING, Literal, assert_never
 from uuid import UUID
 
 from domain.base import Event, Personal, Refusal, State
+from domain.merger import (
+    Absorbed,
+    Absorption,
+    Merged,
+    Parts,
+    Separated,
+    Unmerged,
+    absorbing,
+    separating,
+)
 from domain.values import Amount, Country, Currency, CustomValue, Line, Slug, Whole, identity
 
 if TYPE_CHECKING:
@@ -85,6 +95,39 @@ class CustomerRetracted(Event, type="customer.retracted.v1"):
     reason: Line
 
 
+class CustomerValues(Event):
+    """What a merger sets of a customer; `name_from`: the one merged into it whose name it bears."""
+
+    name: Line
+    name_from: UUID | None
+    website: Line | None
+    tier: Tier
+    industry: Line | None
+    country: Country | None
+    currency: Currency | None
+    employees: Whole | None
+    annual_revenue: Amount | None
+    parent_id: UUID | None
+    owner: UUID | None
+    custom: dict[str, CustomValue]
+
+
+class CustomerMerged(Merged, type="customer.merged.v1"):
+    """The customer is the same as another one, and is shown with it from now on."""
+
+
+class CustomerUnmerged(Unmerged, type="customer.unmerged.v1"):
+    """The customer was another one after all."""
+
+
+class CustomerAbsorbed(CustomerValues, Absorbed, type="customer.absorbed.v1"):
+    """Another customer was merged into this one, which has these values from now on."""
+
+
+class CustomerSeparated(CustomerValues, Separated, type="customer.separated.v1"):
+    """A customer that was merged into this one is its own again."""
+
+
 CustomerEvent = (
     CustomerCreated
     | CustomerRenamed
@@ -94,8 +137,23 @@ CustomerEvent = (
     | CustomerClosed
     | CustomerReactivated
     | CustomerCustomFieldsSet
+    | CustomerMerged
+    | CustomerUnmerged
+    | CustomerAbsorbed
+    | CustomerSeparated
     | CustomerRetracted
 )
+
+PARTS: Parts = {
+    "name": ("name", "name_from"),
+    "annual_revenue": ("annual_revenue", "currency"),
+    **{
+        name: (name,)
+        for name in CustomerValues.model_fields
+        if name not in {"name", "name_from", "annual_revenue", "currency"}
+    },
+}
+"""What another customer may take over."""
 
 
 class CustomerUnknown(Refusal):
@@ -131,22 +189,28 @@ class Customer(State[CustomerEvent]):
     custom_personal: dict[str, CustomValue] = field(default_factory=dict)
     created: CustomerCreated | None = None
     turn: CustomerClosed | CustomerReactivated | None = None
+    own_name: str = ""
+    """By which it is known, whatever name it bears since another one was merged into it."""
+    name_from: UUID | None = None
+    website: str | None = None
+    industry: str | None = None
+    country: str | None = None
+    currency: str | None = None
+    employees: int | None = None
+    annual_revenue: Amount | None = None
+    parent_id: UUID | None = None
+    merger: CustomerMerged | CustomerUnmerged | None = None
+    absorbed: dict[UUID, Absorption] = field(default_factory=dict)
+    """The customers merged into this one."""
 
     def evolve(self, event: CustomerEvent, /) -> Customer:
         match event:
             case CustomerCreated():
                 return replace(
-                    self,
-                    status="active",
-                    name=event.name,
-                    tier=event.tier,
-                    owner=event.owner,
-                    custom=event.custom,
-                    custom_personal=event.custom_personal,
-                    created=event,
+                    self, status="active", own_name=event.name, created=event, **dict(event)
                 )
-            case CustomerRenamed():
-                return replace(self, name=event.name)
+            case CustomerRenamed(name=name):
+                return replace(self, name=name, own_name=name, name_from=None)
             case CustomerTierChanged():
                 return replace(self, tier=event.tier)
             case CustomerAssigned():
@@ -159,6 +223,12 @@ class Customer(State[CustomerEvent]):
                 return replace(self, status="active", turn=event)
             case CustomerCustomFieldsSet():
                 return replace(self, custom=event.custom, custom_personal=event.custom_personal)
+            case CustomerMerged() | CustomerUnmerged():
+                return replace(self, merger=event)
+            case CustomerAbsorbed():
+                return absorbing(self, event, PARTS)
+            case CustomerSeparated():
+                return separating(self, event, PARTS)
             case CustomerRetracted():
                 return Customer()
             case _:
@@ -167,7 +237,7 @@ class Customer(State[CustomerEvent]):
     def holds(self) -> Iterator[tuple[str, str]]:
         """One active customer per identity."""
         if self.status == "active":
-            yield identity_of_customer(self.name)
+            yield identity_of_customer(self.own_name)
 
 
 def identity_of_customer(name: str) -> tuple[str, str]:

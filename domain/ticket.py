@@ -7,12 +7,22 @@ writes opens it again until it is closed, and then a follow-up is a new ticket.
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import Annotated, Literal, assert_never
+from typing import Annotated, Any, Literal, assert_never
 from uuid import UUID
 
 from pydantic import Field
 
 from domain.base import Event, Personal, Refusal, State
+from domain.merger import (
+    Absorbed,
+    Absorption,
+    Merged,
+    Parts,
+    Separated,
+    Unmerged,
+    absorbing,
+    separating,
+)
 from domain.values import CustomValue, Line, Text, Whole
 
 Channel = Literal["email", "phone", "chat", "web", "social"]
@@ -155,6 +165,31 @@ class TicketRetracted(Event, type="ticket.retracted.v1"):
     reason: Line
 
 
+class TicketValues(Event):
+    """What a merger sets of a ticket."""
+
+    assignee: UUID | None
+    priority: Priority
+    category: Line | None
+    custom: dict[str, CustomValue]
+
+
+class TicketMerged(Merged, type="ticket.merged.v1"):
+    """The ticket asks for the same as another one, and is shown with it from now on."""
+
+
+class TicketUnmerged(Unmerged, type="ticket.unmerged.v1"):
+    """The ticket asked for something else after all."""
+
+
+class TicketAbsorbed(TicketValues, Absorbed, type="ticket.absorbed.v1"):
+    """Another ticket was merged into this one, which has these values from now on."""
+
+
+class TicketSeparated(TicketValues, Separated, type="ticket.separated.v1"):
+    """A ticket that was merged into this one is its own again."""
+
+
 TicketEvent = (
     TicketOpened
     | TicketAssigned
@@ -172,8 +207,18 @@ TicketEvent = (
     | TicketCategorized
     | TicketRated
     | TicketCustomFieldsSet
+    | TicketMerged
+    | TicketUnmerged
+    | TicketAbsorbed
+    | TicketSeparated
     | TicketRetracted
 )
+
+PARTS: Parts = {name: (name,) for name in TicketValues.model_fields}
+"""What another ticket may take over."""
+
+OPENED = ("priority", "category", "custom", "custom_personal")
+"""What a ticket has from its first event."""
 
 
 class TicketUnknown(Refusal):
@@ -226,13 +271,15 @@ class Ticket(State[TicketEvent]):
     solution: TicketSolved | None = None
     reopening: TicketReopened | None = None
     rated: TicketRated | None = None
+    merger: TicketMerged | TicketUnmerged | None = None
+    absorbed: dict[UUID, Absorption] = field(default_factory=dict)
+    """The tickets merged into this one."""
 
     def evolve(self, event: TicketEvent, /) -> Ticket:
         match event:
-            case TicketOpened(custom=custom, custom_personal=personal):
-                opened = replace(self, status="new", priority=event.priority, opened=event)
-                opened = replace(opened, category=event.category)
-                return replace(opened, custom=custom, custom_personal=personal)
+            case TicketOpened():
+                told: dict[str, Any] = {name: getattr(event, name) for name in OPENED}
+                return replace(self, status="new", opened=event, **told)
             case TicketAssigned():
                 return replace(self, assignee=event.assignee)
             case TicketReplied():
@@ -258,6 +305,12 @@ class Ticket(State[TicketEvent]):
                 return replace(self, rated=event)
             case TicketCustomFieldsSet():
                 return replace(self, custom=event.custom, custom_personal=event.custom_personal)
+            case TicketMerged() | TicketUnmerged():
+                return replace(self, merger=event)
+            case TicketAbsorbed():
+                return absorbing(self, event, PARTS)
+            case TicketSeparated():
+                return separating(self, event, PARTS)
             case TicketRetracted():
                 return Ticket()
             case _:

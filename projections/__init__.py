@@ -10,6 +10,7 @@ from projections.customer import customer, tier_change
 from projections.deal import amount_change, close_date_change, deal, deal_closed, stage_change
 from projections.import_run import import_run
 from projections.lead import engagement, lead, lead_status_change
+from projections.merger import merger
 from projections.pipeline import pipeline
 from projections.retention_rule import retention_rule
 from projections.retraction import retraction
@@ -66,6 +67,7 @@ FACTS: tuple[FactTable, ...] = (
     score_change,
     score_outcome,
     retraction,
+    merger,
     undo,
 )
 """Every fact table: what happened."""

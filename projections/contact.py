@@ -2,6 +2,7 @@
 
 from domain.contact import (
     Contact,
+    ContactAbsorbed,
     ContactArchived,
     ContactConsentGranted,
     ContactConsentWithdrawn,
@@ -9,13 +10,19 @@ from domain.contact import (
     ContactCustomFieldsSet,
     ContactEmailChanged,
     ContactLinked,
+    ContactMerged,
     ContactPhoneChanged,
     ContactRenamed,
     ContactRetracted,
+    ContactSeparated,
     ContactTitleChanged,
     ContactUnlinked,
+    ContactUnmerged,
+    ContactValues,
 )
-from projections.base import Dimension, assign, blank, envelope, field
+from projections.base import Assignments, Dimension, assign, blank, envelope, field
+
+MERGED: Assignments = assign(**dict.fromkeys(ContactValues.model_fields, field))
 
 contact = Dimension(
     "contact",
@@ -35,9 +42,9 @@ contact = Dimension(
             custom=field,
             custom_personal=field,
         ),
-        ContactRenamed: assign(name=field),
-        ContactEmailChanged: assign(email=field, email_kind=field),
-        ContactPhoneChanged: assign(phone=field, has_phone=field),
+        ContactRenamed: assign(name=field, name_from=None),
+        ContactEmailChanged: assign(email=field, email_kind=field, email_from=None),
+        ContactPhoneChanged: assign(phone=field, has_phone=field, phone_from=None),
         ContactTitleChanged: assign(title=field, title_level=field),
         ContactLinked: assign(),
         ContactUnlinked: assign(),
@@ -45,6 +52,10 @@ contact = Dimension(
         ContactConsentWithdrawn: assign(),
         ContactArchived: assign(status="archived", reason=field),
         ContactCustomFieldsSet: assign(custom=field, custom_personal=field),
+        ContactMerged: assign(merged_into=field),
+        ContactUnmerged: assign(merged_into=None),
+        ContactAbsorbed: MERGED,
+        ContactSeparated: MERGED,
         ContactRetracted: blank(status="retracted"),
     },
     description="Contacts: the people we deal with.",
@@ -57,6 +68,10 @@ contact = Dimension(
         "title_level": "executive, manager, staff or other.",
         "lead_id": "The lead the contact came from.",
         "reason": "Why the contact was archived.",
+        "merged_into": "The contact it is merged into: shown there instead.",
+        "name_from": "The contact merged into it whose name it shows; NULL: its own.",
+        "email_from": "The contact merged into it whose e-mail address it shows; NULL: its own.",
+        "phone_from": "The contact merged into it whose telephone number it shows; NULL: its own.",
         "custom": "Custom fields, as one object.",
         "name": "Name of the person.",
         "email": "E-mail address of the person.",

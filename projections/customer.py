@@ -2,18 +2,35 @@
 
 from domain.customer import (
     Customer,
+    CustomerAbsorbed,
     CustomerAssigned,
     CustomerClosed,
     CustomerCreated,
     CustomerCustomFieldsSet,
+    CustomerMerged,
     CustomerPreferencesSet,
     CustomerReactivated,
     CustomerRenamed,
     CustomerRetracted,
+    CustomerSeparated,
     CustomerTierChanged,
+    CustomerUnmerged,
+    CustomerValues,
 )
-from projections.base import Dimension, FactTable, assign, blank, envelope, field, row, state
+from projections.base import (
+    Assignments,
+    Dimension,
+    FactTable,
+    assign,
+    blank,
+    envelope,
+    field,
+    row,
+    state,
+)
 from readmodels.units import count, money
+
+MERGED: Assignments = assign(**dict.fromkeys(CustomerValues.model_fields, field))
 
 customer = Dimension(
     "customer",
@@ -35,13 +52,17 @@ customer = Dimension(
             custom=field,
             custom_personal=field,
         ),
-        CustomerRenamed: assign(name=field),
+        CustomerRenamed: assign(name=field, name_from=None),
         CustomerTierChanged: assign(tier=field),
         CustomerAssigned: assign(owner=field),
         CustomerPreferencesSet: assign(preferences=field),
         CustomerClosed: assign(status="closed", reason=field),
         CustomerReactivated: assign(status="active", reason=field),
         CustomerCustomFieldsSet: assign(custom=field, custom_personal=field),
+        CustomerMerged: assign(merged_into=field),
+        CustomerUnmerged: assign(merged_into=None),
+        CustomerAbsorbed: MERGED,
+        CustomerSeparated: MERGED,
         CustomerRetracted: blank(status="retracted"),
     },
     description="Customers: the companies we sell to.",
@@ -60,6 +81,8 @@ customer = Dimension(
         "customer_since": "When the company became a customer.",
         "preferences": "Settings and wishes, as one object.",
         "reason": "Why the customer was closed, or taken up again.",
+        "merged_into": "The customer it is merged into: shown there instead.",
+        "name_from": "The customer merged into it whose name it bears; NULL: its own.",
         "custom": "Custom fields, as one object.",
         "custom_personal": "Personal custom fields, as one object.",
     },

@@ -2,10 +2,12 @@
 
 from domain.ticket import (
     Ticket,
+    TicketAbsorbed,
     TicketAssigned,
     TicketCategorized,
     TicketClosed,
     TicketCustomFieldsSet,
+    TicketMerged,
     TicketNoted,
     TicketOpened,
     TicketPriorityChanged,
@@ -17,8 +19,10 @@ from domain.ticket import (
     TicketRequesterHeard,
     TicketResumed,
     TicketRetracted,
+    TicketSeparated,
     TicketSolved,
     TicketStarted,
+    TicketUnmerged,
 )
 from projections.base import (
     Assignments,
@@ -32,6 +36,8 @@ from projections.base import (
     state,
 )
 from readmodels.units import count, ordinal, points
+
+MERGED: Assignments = assign(owner=field.assignee, priority=field, category=field, custom=field)
 
 ticket = Dimension(
     "ticket",
@@ -71,6 +77,10 @@ ticket = Dimension(
         TicketCategorized: assign(category=field),
         TicketRated: assign(rating=field),
         TicketCustomFieldsSet: assign(custom=field, custom_personal=field),
+        TicketMerged: assign(merged_into=field),
+        TicketUnmerged: assign(merged_into=None),
+        TicketAbsorbed: MERGED,
+        TicketSeparated: MERGED,
         TicketRetracted: blank(status="retracted"),
     },
     description="Tickets: who asked for help, and how it went.",
@@ -91,6 +101,7 @@ ticket = Dimension(
         "reopenings": count("How often it was taken up again."),
         "hold_reason": "What it waits for, or waited for last.",
         "rating": points("What the requester thinks of the help: 1 (bad) to 5 (good)."),
+        "merged_into": "The ticket it is merged into: shown there instead.",
         "custom": "Custom fields, as one object.",
         "title": "What the request is, in a line.",
         "body": "The request.",

@@ -15,6 +15,7 @@ from readmodels.answer import Answer, answer, frame
 from readmodels.digest import digest
 from readmodels.guard import check
 from readmodels.macros import known
+from readmodels.mergers import MERGER
 from readmodels.question import SECONDS_MAX, Deadline, Parameters, Question
 from readmodels.schema import Table, quoted, text
 from readmodels.views import MOMENT_OF, POSITION_AT, RETRACTION, CustomField, View, view_of
@@ -121,9 +122,17 @@ class Database:
     def _views(self, connection: DuckDBPyConnection, catalog: str) -> list[View]:
         declared = self._custom_fields(connection)
         log = self.catalog
-        retracted = any(table.name == RETRACTION for table in self._tables[log])
+        there = {table.name: table for table in self._tables[log]}
         return [
-            view_of(catalog, table, declared, log, retracted=retracted)
+            view_of(
+                catalog,
+                table,
+                declared,
+                log,
+                retracted=RETRACTION in there,
+                merged=MERGER in there,
+                plain=there.get(table.name.removesuffix("_personal")) if table.personal else None,
+            )
             for table in self._tables[catalog]
         ]
 

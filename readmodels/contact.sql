@@ -2,7 +2,8 @@
 
 -- What was sent to a contact, and the consent there was at that moment: a row for each message of
 -- a campaign, and for each call or message to the contact that was logged. The consent is the last
--- word on the channel, for any purpose or that of marketing, among what had been said by then;
+-- word on the channel, for any purpose or that of marketing, among what had been said by then, also
+-- by those who are merged into the contact;
 -- consented is false where it was withdrawn or never given. Its position leads to its proof.
 CREATE OR REPLACE MACRO contact_sendings(contact, as_of := NULL, known_at := NULL) AS TABLE
   WITH sent AS (
@@ -25,6 +26,10 @@ CREATE OR REPLACE MACRO contact_sendings(contact, as_of := NULL, known_at := NUL
     FROM interaction_at(as_of, known_at)
     WHERE direction = 'outbound' AND contact_id = contact::UUID
       AND kind IN ('call', 'email', 'message')
+  ), person AS (
+    SELECT contact::UUID AS id
+    UNION ALL
+    SELECT id FROM records_merged(as_of, known_at) WHERE merged_into = contact::UUID
   ), said AS (
     SELECT
       sent.position,
@@ -41,11 +46,11 @@ CREATE OR REPLACE MACRO contact_sendings(contact, as_of := NULL, known_at := NUL
       ) AS consent
     FROM sent
     JOIN contact_consent_history AS consent
-      ON consent.id = contact::UUID
-      AND consent.channel = sent.channel
+      ON consent.channel = sent.channel
       AND consent.purpose IN ('any', 'marketing')
       AND consent.valid_from <= sent.sent_at
       AND consent.position < sent.position
+    WHERE consent.id IN (SELECT id FROM person)
     GROUP BY sent.position
   )
   SELECT

@@ -10,7 +10,8 @@ from pathlib import Path
 from readmodels.schema import text
 
 FILES = (
-    "base lead pipeline deal ticket activity campaign customer contact timeline user score learner"
+    "base merger lead pipeline deal ticket activity campaign customer contact timeline "
+    "user score learner"
 ).split()
 """In the order they are loaded: macros may use earlier ones."""
 

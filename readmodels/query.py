@@ -27,6 +27,11 @@ FILTERS = ("status", "stage", "source", "kind", "tier", "learner", "aggregate")
 """Columns that lists of records can be narrowed by, beside all that name other records."""
 
 
+ONE = """id = coalesce((
+    SELECT arg_max_null(merged_into, position) FROM merger WHERE id = $id AND
+      coalesce(effective_at <= getvariable('as_of')::TIMESTAMPTZ, true)), $id)"""
+"""The record with an id, or the one it is merged into."""
+
 _NOTHING: Mapping[str, Any] = MappingProxyType({})
 
 
@@ -135,7 +140,7 @@ def records(plain: Table, personal: Table | None = None) -> tuple[Query, Query, 
         Query(
             name,
             f"One {words}, as it was at the moment.",
-            *rows(name, "id = $id"),
+            *rows(name, ONE if "merged_into" in columns else "id = $id"),
             single=True,
             **one,
         ),

@@ -21,7 +21,7 @@ CREATE OR REPLACE MACRO ticket_backlog(as_of := NULL, known_at := NULL) AS TABLE
 
 -- How the backlog came to be what it is: a row for each day (UTC) from the first ticket to the
 -- moment. backlog is what was not solved at the end of the day: that of the day before, + opened
--- + reopened - solved.
+-- + reopened - solved. A ticket that is merged into another one by then is counted on no day.
 CREATE OR REPLACE MACRO ticket_backlog_daily(as_of := NULL, known_at := NULL) AS TABLE
   WITH change AS (
     SELECT
@@ -30,6 +30,7 @@ CREATE OR REPLACE MACRO ticket_backlog_daily(as_of := NULL, known_at := NULL) AS
       coalesce(from_status IN ('solved', 'closed'), false) AS was_solved,
       to_status IN ('solved', 'closed') AS is_solved
     FROM ticket_status_change_at(as_of, known_at)
+    SEMI JOIN ticket_at(as_of, known_at) USING (id)
     WHERE has_begun(effective_at, as_of)
   ), counted AS (
     SELECT

@@ -1,7 +1,8 @@
 -- One customer: all that happened, in the order in which it did, and what there is of each kind.
 
--- The records that are a customer's: a row for each, the customer itself included. Of a contact who
--- plays no role there any more only what was recorded until then counts (`until`, a position).
+-- The records that are a customer's: a row for each, the customer itself included, and those that
+-- were merged into one of them. Of a contact who plays no role there any more only what was recorded
+-- until then counts (`until`, a position).
 CREATE OR REPLACE MACRO customer_records(
   customer, as_of := NULL, known_at := NULL
 ) AS TABLE
@@ -24,24 +25,30 @@ CREATE OR REPLACE MACRO customer_records(
     SELECT ticket.id, 'ticket', NULL
     FROM ticket_at(as_of, known_at) AS ticket
     WHERE ticket.customer_id = customer::UUID
+  ), own AS (
+    SELECT customer::UUID AS id, 'customer' AS kind, NULL AS until
+    UNION ALL
+    FROM business
+    UNION ALL
+    SELECT activity.id, 'activity', NULL
+    FROM activity_at(as_of, known_at) AS activity
+    WHERE activity.customer_id = customer::UUID
+      OR activity.customer_id IS NULL AND (
+        activity.contact_id IN (SELECT id FROM business WHERE until IS NULL)
+        OR activity.lead_id IN (SELECT id FROM business)
+        OR activity.deal_id IN (SELECT id FROM business)
+        OR activity.ticket_id IN (SELECT id FROM business)
+      )
+    UNION ALL
+    SELECT member.id, 'campaign_member', person.until
+    FROM campaign_member_at(as_of, known_at) AS member
+    JOIN person ON person.id = member.member_id
   )
-  SELECT customer::UUID AS id, 'customer' AS kind, NULL AS until
+  FROM own
   UNION ALL
-  FROM business
-  UNION ALL
-  SELECT activity.id, 'activity', NULL
-  FROM activity_at(as_of, known_at) AS activity
-  WHERE activity.customer_id = customer::UUID
-    OR activity.customer_id IS NULL AND (
-      activity.contact_id IN (SELECT id FROM business WHERE until IS NULL)
-      OR activity.lead_id IN (SELECT id FROM business)
-      OR activity.deal_id IN (SELECT id FROM business)
-      OR activity.ticket_id IN (SELECT id FROM business)
-    )
-  UNION ALL
-  SELECT member.id, 'campaign_member', person.until
-  FROM campaign_member_at(as_of, known_at) AS member
-  JOIN person ON person.id = member.member_id
+  SELECT merged.id, own.kind, own.until
+  FROM records_merged(as_of, known_at) AS merged
+  JOIN own ON own.id = merged.merged_into
   ORDER BY kind, id;
 
 -- Everything that happened with a customer: a row for each event of its own, of its contacts,

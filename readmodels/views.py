@@ -14,6 +14,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from readmodels.mergers import borrowed, followed, references
 from readmodels.schema import (
     ACTOR,
     BEGIN,
@@ -118,7 +119,8 @@ class CustomField:
 class View:
     """What readers see of a table in one file: each column, and how it is computed.
 
-    `log` is the file that has the envelopes of events, and of what was `retracted`, if there is.
+    `log` is the file that has the envelopes of events, and of what was `retracted` or `merged`, if
+    there is. `plain` is, of a table of personal columns, the one with the others.
     """
 
     catalog: str
@@ -126,6 +128,8 @@ class View:
     columns: tuple[tuple[Column, str], ...]
     log: str
     retracted: bool = False
+    merged: bool = False
+    plain: Table | None = None
 
     def select(self, part: str, ends: Sequence[str] = ()) -> str:
         """The rows of one stored part."""
@@ -144,15 +148,15 @@ class View:
                 yield from self._view(name, told, self._happened(rows, *ASKED))
                 yield from self._macro("at", WAS, MOMENT, self._happened(rows, *GIVEN))
             case "dimension":
-                rows = self._versions()
-                yield from self._view(name, told, self._true(rows, *ASKED))
+                rows = self.versions()
+                yield from self._view(name, told, self._seen(rows, *ASKED))
                 yield from self._view(
                     f"{name}_history", f"Every version: {told}", _begun(rows, *ASKED)
                 )
-                yield from self._macro("at", WAS, MOMENT, self._true(rows, *GIVEN))
+                yield from self._macro("at", WAS, MOMENT, self._seen(rows, *GIVEN))
                 yield from self._macro("between", CHANGED, PERIOD, self._between(rows))
 
-    def _versions(self) -> str:
+    def versions(self) -> str:
         """Every version of every record."""
         name = self.table.name
         closed = self.select(f"{name}_past", [column.name for column in END])
@@ -161,7 +165,7 @@ class View:
 
     def _happened(self, rows: str, as_of: str, known_at: str) -> str:
         """Facts that had happened, and were known; but for those of what was retracted since."""
-        happened = _happened(rows, as_of, known_at)
+        happened = self._followed(_happened(rows, as_of, known_at), as_of, known_at)
         if not self.retracted or self.table.name in WHOLE:
             return happened
         retracted = (
@@ -177,10 +181,32 @@ class View:
     def _true(self, rows: str, as_of: str, known_at: str) -> str:
         """Versions that were true, as far as was known: one a record at most."""
         true = _true(rows, as_of, known_at)
-        retractable = any(f".{RETRACTED}." in type_ for type_ in self.table.events)
-        if not retractable or self.table.personal:
+        if self.table.personal:
             return true
-        return f"{true} AND status IS DISTINCT FROM '{RETRACTED}'"
+        if any(f".{RETRACTED}." in type_ for type_ in self.table.events):
+            true = f"{true} AND status IS DISTINCT FROM '{RETRACTED}'"
+        if "merged_into" in {column.name for column, _ in self.columns}:
+            true = f"{true} AND merged_into IS NULL"
+        return true
+
+    def _seen(self, rows: str, as_of: str, known_at: str) -> str:
+        """Versions that were true, as readers see them: mergers followed."""
+        true = self._true(rows, as_of, known_at)
+        if not self.table.personal:
+            return self._followed(true, as_of, known_at)
+        there = {column.name for column in self.plain.columns} if self.plain else set()
+        names = [column.name for column, _ in self.columns if f"{column.name}_from" in there]
+        if self.plain is None or not names:
+            return true
+        plain = view_of(self.log, self.plain).versions()
+        return borrowed(true, names, _true(plain, as_of, known_at))
+
+    def _followed(self, rows: str, as_of: str, known_at: str) -> str:
+        """Rows that name the survivors in place of what was merged into them."""
+        named = references(self.table) if self.merged and self.table.name not in WHOLE else {}
+        if not named:
+            return rows
+        return followed(rows, named, self.log, (as_of, known_at), self.table.entity)
 
     def _view(self, name: str, told: str, rows: str) -> Iterator[str]:
         named = f"{quoted(self.catalog)}.main.{quoted(name)}"
@@ -275,6 +301,8 @@ def view_of(
     log: str = "",
     *,
     retracted: bool = False,
+    merged: bool = False,
+    plain: Table | None = None,
 ) -> View:
     """What readers see of a table: custom fields as columns, the digests as one."""
     own = [column for column in table.columns if not column.digest_of]
@@ -283,7 +311,7 @@ def view_of(
     common = BEGIN if table.kind == "dimension" else HAPPENED
     columns = [_stored(column) for column in (ID, *own)]
     columns += [*_custom(table, own, declared), *_digest(table), *map(_stored, common)]
-    return View(catalog, table, tuple(columns), log or catalog, retracted)
+    return View(catalog, table, tuple(columns), log or catalog, retracted, merged, plain)
 
 
 def _stored(column: Column) -> tuple[Column, str]:

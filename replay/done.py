@@ -7,12 +7,17 @@ from typing import TYPE_CHECKING, Any
 
 from psycopg.sql import SQL
 
-from domain.contact import ContactArchived
-from domain.customer import CustomerClosed, CustomerReactivated
+from domain.contact import ContactArchived, ContactMerged, ContactUnmerged
+from domain.customer import (
+    CustomerClosed,
+    CustomerMerged,
+    CustomerReactivated,
+    CustomerUnmerged,
+)
 from domain.deal import DealLost, DealReopened, DealWon
 from domain.import_run import ImportRunReverted, ImportRunStarted
 from domain.lead import LeadConverted, LeadDisqualified, LeadRecycled, LeadUnconverted
-from domain.ticket import TicketReopened, TicketSolved
+from domain.ticket import TicketMerged, TicketReopened, TicketSolved, TicketUnmerged
 from replay.base import NO_BOUND, Bounds, ReplayError
 from replay.history import Happening, told
 from replay.people import People
@@ -32,6 +37,9 @@ LEVELS_MAX = 50
 UNDO: Mapping[type[Event], tuple[type[Event] | None, str]] = {
     LeadDisqualified: (LeadRecycled, "POST /leads/{id}/recycle"),
     LeadConverted: (LeadUnconverted, "POST /leads/{id}/unconvert"),
+    ContactMerged: (ContactUnmerged, "POST /contacts/{id}/unmerge"),
+    CustomerMerged: (CustomerUnmerged, "POST /customers/{id}/unmerge"),
+    TicketMerged: (TicketUnmerged, "POST /tickets/{id}/unmerge"),
     CustomerClosed: (CustomerReactivated, "POST /customers/{id}/reactivate"),
     ContactArchived: (None, "nothing: an archived contact no longer changes"),
     DealWon: (DealReopened, "POST /deals/{id}/reopen"),

@@ -132,7 +132,7 @@ def open_lake(catalog_url: str, schema: str) -> DuckDBPyConnection:
     here = "memory.main"
     statements = [MOMENT_OF.format(catalog="memory")]
     for table in tables:
-        view = view_of(LAKE, table, fields, LAKE, retracted=True)
+        view = view_of(LAKE, table, fields, LAKE, retracted=True, merged=True)
         statements += [each.replace(f"{quoted(LAKE)}.main", here) for each in view.statements()]
     told = POSITION_AT.format(catalog=LAKE).replace(f"{LAKE}.main", here)
     statements += [told, *known({table.name for table in tables}).values()]

@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING, Any
 import psycopg
 from psycopg.sql import SQL, Composed, Identifier, Literal
 
+from readmodels.mergers import MERGER, references
 from readmodels.schema import END, Table, quoted
 from readmodels.views import RETRACTED, WHOLE
 from replay.base import ReplayError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from readmodels.schema import Column
     from replay.publication import Change, Edition
@@ -114,17 +115,26 @@ class Reporting:
                 self._show(name, table, rows, ends)
 
     def _views(self, table: Table) -> Iterator[tuple[str, Composed, tuple[Column, ...]]]:
-        """What readers see of a table: nothing that was retracted, but for histories."""
+        """What readers see of a table: nothing retracted or merged, but for histories."""
         own = [c for c in table.stored if not c.digest_of]
         columns = SQL(", ").join(Identifier("stored", c.name) for c in own)
+        followed = references(table) if table.name not in WHOLE else {}
+        shown = SQL(", ").join(self._shown(column, followed) for column in own)
         if table.kind == "dimension":
             past, current = map(self._named, table.parts())
-            rows = SQL("SELECT {} FROM {} AS stored").format(columns, current)
+            rows = SQL("SELECT {} FROM {} AS stored WHERE true").format(shown, current)
             if any(f".{RETRACTED}." in type_ for type_ in table.events):
-                condition = SQL(" WHERE stored.status IS DISTINCT FROM {}")
-                yield table.name, rows + condition.format(Literal(RETRACTED)), ()
-            else:
-                yield table.name, rows, ()
+                condition = SQL(" AND stored.status IS DISTINCT FROM {}")
+                rows += condition.format(Literal(RETRACTED))
+            if any(column.name == "merged_into" for column in own):
+                rows += SQL(" AND stored.merged_into IS NULL")
+            if "id" in followed:
+                entity = SQL(", ").join(map(Identifier, table.entity))
+                rows = SQL(
+                    "SELECT DISTINCT ON ({}) * FROM ({}) AS seen "
+                    "ORDER BY {}, valid_from DESC, position DESC"
+                ).format(entity, rows, entity)
+            yield table.name, rows, ()
             open_ = SQL(", NULL::timestamptz AS valid_to, NULL::bigint AS position_to")
             versions = SQL("SELECT {}, valid_to, position_to FROM {} AS stored UNION ALL ").format(
                 columns, past
@@ -132,13 +142,26 @@ class Reporting:
             every = SQL("SELECT {}{} FROM {} AS stored").format(columns, open_, current)
             yield f"{table.name}_history", versions + every, END
             return
-        rows = SQL("SELECT {} FROM {} AS stored").format(columns, self._named(table.name))
+        rows = SQL("SELECT {} FROM {} AS stored").format(shown, self._named(table.name))
         if table.kind == "fact" and table.name not in WHOLE:
             rows += SQL(
                 " WHERE NOT EXISTS (SELECT 1 FROM {} AS retracted WHERE retracted.id = stored.id "
                 "AND retracted.position > stored.position)"
             ).format(self._named("retraction"))
         yield table.name, rows, ()
+
+    def _shown(self, column: Column, followed: Mapping[str, str]) -> Composed:
+        """A column as readers see it: where it names a merged record, the survivor of that."""
+        stored, name = Identifier("stored", column.name), Identifier(column.name)
+        if column.name not in followed:
+            return SQL("{}").format(stored)
+        survivor = SQL(
+            "coalesce((SELECT merger.merged_into FROM {} AS merger WHERE merger.id = {} "
+            "AND merger.kind = {} ORDER BY merger.position DESC LIMIT 1), {})"
+        ).format(self._named(MERGER), stored, Literal(followed[column.name]), stored)
+        if column.name == "parent_id":
+            survivor = SQL("nullif({}, stored.id)").format(survivor)
+        return SQL("{} AS {}").format(survivor, name)
 
     def _show(self, name: str, table: Table, rows: Composed, ends: tuple[Column, ...]) -> None:
         view = Identifier(self.schema, name)

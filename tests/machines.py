@@ -75,8 +75,12 @@ class Seen:
 
 
 def at_the_edge(command: type[Command[Any]]) -> bool:
-    """A record may be taken back or forgotten in any state: test_retraction, test_subject."""
-    return command.__name__.startswith("Retract") or command.__module__ == "commands.subject"
+    """A record may be taken back, forgotten or merged in any state.
+
+    See test_retraction, test_subject and test_merger.
+    """
+    elsewhere = {"commands.subject", "commands.merger"}
+    return command.__name__.startswith("Retract") or command.__module__ in elsewhere
 
 
 def explore(life: LifeCycle, *, examples: int = 200, steps: int = 50) -> None:

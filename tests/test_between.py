@@ -202,8 +202,8 @@ def test_deals_that_changed_their_amount_are_those_whose_folds_differ():
 
 def test_personal_values_are_compared_where_they_may_be_seen(tables: Tables):
     early = TIMES[len(TIMES) // 10]
-    found = asked(tables, "contact_personal", since=early)
-    sql = "SELECT id, name, email FROM contact_personal{}"
+    found = asked(tables, "lead_personal", since=early)
+    sql = "SELECT id, name, email FROM lead_personal{}"
     rows = tables.database.query(sql.format(""), personal=True).rows()
     then = sql.format("_at(as_of := $at)")
     before = tables.database.query(then, {"at": early}, personal=True).rows()

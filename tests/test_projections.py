@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from projections.base import Dimension
     from readmodels.base import Database
 
-LOG = random_log(seed=2, events=1000, streams=90)
+LOG = random_log(seed=3, events=1000, streams=90)
 
 
 @pytest.fixture(scope="module")
@@ -116,6 +116,8 @@ def agree(dimension: Dimension, row: dict[str, Any], events: Sequence[RecordedEv
     assert shared
     for name in sorted(shared):
         said, held = plain(row[name]), getattr(state, name)
+        if getattr(state, f"{name}_from", None):
+            continue  # it stands in the row of a record merged into it: test_readmodels_merger
         if name == "status" and said == "retracted":
             said = "unknown"  # to decide it is as if the record had never been; readers see why
         if said is None and held in (blank.get(name, {}), {}):
@@ -163,7 +165,8 @@ def test_at_any_moment_a_row_is_the_fold_of_what_was_so_and_known(
     gone = {
         row["id"]
         for row in tell(LOG, dimension)[dimension.name]
-        if row.get("status") == "retracted" and (row["id"], row["position"]) in last
+        if (row["id"], row["position"]) in last
+        and (row.get("status") == "retracted" or row.get("merged_into"))
     }
     left = of_it & set(seen) - gone
     assert sorted(row["id"] for row in found) == sorted(str(id_) for id_ in left)

@@ -81,7 +81,7 @@ RETRACTIONS: tuple[tuple[UUID, Command[Any]], ...] = (
 
 UNTOLD = set(
     "tier_change amount_change close_date_change campaign_cost ticket_reply ticket_note "
-    "ticket_rating score_change score_outcome import_run legal_hold subject undo".split()
+    "ticket_rating score_change score_outcome import_run legal_hold subject undo merger".split()
 )
 """Tables that the story says nothing of."""
 
