@@ -301,8 +301,9 @@ def _goes_along(world: World, naming: Naming, found: Mapping[UUID, Any]) -> bool
     if naming.of is Contact:
         return world.load(Contact, id).person_id in found or found.keys() >= customers(world, id)
     if naming.of is Lead:
-        conversion = world.load(Lead, id).conversion
-        contact_id = conversion.contact_id if conversion else id
+        if (conversion := world.load(Lead, id).conversion) is None:
+            return False  # it was taken back
+        contact_id = conversion.contact_id
         return contact_id in found or found.keys() >= customers(world, contact_id)
     if naming.of is Deal:
         opened = world.load(Deal, id).opened

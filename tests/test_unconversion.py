@@ -13,6 +13,7 @@ from commands.conversion import ConvertLead
 from commands.customer import ChangeCustomerTier
 from commands.deal import ChangeDealAmount
 from commands.lead import CaptureLead, QualifyLead
+from commands.subject import ForgetCustomer
 from commands.ticket import OpenTicket
 from commands.unconversion import UnconvertLead
 from domain.contact import Contact, ContactLinked, ContactRetracted, ContactUnlinked
@@ -26,6 +27,7 @@ from domain.lead import (
     LeadUnconverted,
     LeadUnknown,
 )
+from domain.subject import SubjectForgotten
 from domain.undo import Conflict
 from domain.user import SYSTEM
 from eventstore.envelope import uuid7
@@ -252,3 +254,12 @@ def test_the_answer_lists_the_conflicts_and_so_do_the_tables(postgres_url: str, 
         with node.asking() as database:
             [told] = database.query("FROM undo").to_dicts()
         assert (told["kind"], json.loads(told["conflicts"])) == ("conversion", [conflict])
+
+
+def test_with_what_an_unconverted_lead_had_become_the_lead_is_not_forgotten():
+    history = at(converted(), NEW_CUSTOMER, ChangeCustomerTier(tier="premium"))
+    history = history.after(history.when(UNDO).events)
+    [on] = History(history.events, NEW_CUSTOMER).when(ForgetCustomer(reason=REASON)).events
+    assert isinstance(on, On)
+    assert isinstance(on.event, SubjectForgotten)
+    assert HERE not in on.event.record_ids
