@@ -18,6 +18,7 @@ import commands.custom_fields
 import commands.customer
 import commands.deal
 import commands.lead
+import commands.merger
 import commands.pipeline
 import commands.retention_rule
 import commands.subject
@@ -111,6 +112,10 @@ AGAIN: Mapping[type[Event], Wish] = {
     domain.customer.CustomerClosed: asks(commands.customer.CloseCustomer),
     domain.customer.CustomerReactivated: asks(commands.customer.ReactivateCustomer),
     domain.customer.CustomerCustomFieldsSet: asks(commands.customer.SetCustomerCustomFields),
+    domain.customer.CustomerMerged: asks(
+        commands.merger.MergeCustomer, into="merged_into", take="taken"
+    ),
+    domain.customer.CustomerUnmerged: asks(commands.merger.UnmergeCustomer),
     domain.lead.LeadCaptured: asks(commands.lead.CaptureLead),
     domain.lead.LeadAssigned: asks(commands.lead.AssignLead),
     domain.lead.LeadEngaged: asks(commands.lead.EngageLead),
@@ -134,6 +139,10 @@ AGAIN: Mapping[type[Event], Wish] = {
     domain.contact.ContactConsentWithdrawn: asks(commands.contact.WithdrawConsent),
     domain.contact.ContactArchived: asks(commands.contact.ArchiveContact),
     domain.contact.ContactCustomFieldsSet: asks(commands.contact.SetContactCustomFields),
+    domain.contact.ContactMerged: asks(
+        commands.merger.MergeContact, into="merged_into", take="taken"
+    ),
+    domain.contact.ContactUnmerged: asks(commands.merger.UnmergeContact),
     domain.campaign.CampaignPlanned: asks(commands.campaign.PlanCampaign),
     domain.campaign.CampaignScheduled: asks(commands.campaign.ScheduleCampaign),
     domain.campaign.CampaignStarted: asks(commands.campaign.StartCampaign),
@@ -176,6 +185,8 @@ AGAIN: Mapping[type[Event], Wish] = {
     domain.ticket.TicketCategorized: asks(commands.ticket.CategorizeTicket),
     domain.ticket.TicketRated: asks(commands.ticket.RateTicket),
     domain.ticket.TicketCustomFieldsSet: asks(commands.ticket.SetTicketCustomFields),
+    domain.ticket.TicketMerged: asks(commands.merger.MergeTicket, into="merged_into", take="taken"),
+    domain.ticket.TicketUnmerged: asks(commands.merger.UnmergeTicket),
     domain.activity.ActivityPlanned: asks(
         commands.activity.PlanActivity, either=tuple(commands.activity.ABOUT), needs=("owner",)
     ),
@@ -205,6 +216,7 @@ AGAIN: Mapping[type[Event], Wish] = {
 """The command that leads to an event again, for each that an export carries."""
 
 TAKEN_BACK = "what was taken back is not exported, and neither is that it was"
+MERGER = "it comes with what is said of the one merged"
 FORGOTTEN = "who was forgotten is not exported"
 RUNS = "the base that imports the records has runs of its own"
 
@@ -220,6 +232,12 @@ NOT_AGAIN: Mapping[type[Event], str] = {
     domain.ticket.TicketRetracted: TAKEN_BACK,
     domain.user.UserRetracted: TAKEN_BACK,
     domain.lead.LeadUnconverted: TAKEN_BACK,
+    domain.contact.ContactAbsorbed: MERGER,
+    domain.contact.ContactSeparated: MERGER,
+    domain.customer.CustomerAbsorbed: MERGER,
+    domain.customer.CustomerSeparated: MERGER,
+    domain.ticket.TicketAbsorbed: MERGER,
+    domain.ticket.TicketSeparated: MERGER,
     domain.ticket.TicketStarted: "it comes with the first answer or assignment of a ticket",
     domain.subject.SubjectForgotten: FORGOTTEN,
     domain.import_run.ImportRunStarted: RUNS,
