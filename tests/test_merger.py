@@ -32,12 +32,13 @@ from commands.customer import (
     ChangeCustomerTier,
     CloseCustomer,
     CreateCustomer,
+    ReactivateCustomer,
     RenameCustomer,
     RetractCustomer,
     SetCustomerCustomFields,
     SetCustomerPreferences,
 )
-from commands.deal import OpenDeal
+from commands.deal import LinkDeal, OpenDeal
 from commands.merger import (
     MergeContact,
     MergeCustomer,
@@ -48,16 +49,24 @@ from commands.merger import (
 )
 from commands.subject import ForgetContact, ForgetCustomer, PlaceContactLegalHold
 from commands.ticket import (
+    AddTicketNote,
     AssignTicket,
     CategorizeTicket,
     ChangeTicketPriority,
+    CloseTicket,
+    HearFromTicketRequester,
     OpenTicket,
+    PutTicketOnHold,
+    PutTicketPending,
     RateTicket,
+    ReopenTicket,
     ReplyToTicket,
+    ResumeTicket,
+    RetractTicket,
     SetTicketCustomFields,
     SolveTicket,
 )
-from domain.base import HIDDEN, ReferenceUnknown
+from domain.base import HIDDEN, ReferenceUnknown, aggregate_of
 from domain.contact import PARTS as CONTACT
 from domain.contact import (
     Contact,
@@ -74,7 +83,7 @@ from domain.contact import (
 )
 from domain.custom_fields import custom_fields_id
 from domain.customer import PARTS as CUSTOMERS
-from domain.customer import Customer, CustomerIdentityTaken
+from domain.customer import Customer, CustomerClosed, CustomerIdentityTaken, CustomerNotActive
 from domain.lead import LeadConverted
 from domain.merger import (
     RecordHasMerged,
@@ -84,9 +93,9 @@ from domain.merger import (
     RecordNotMerged,
     parts_of,
 )
-from domain.subject import SubjectForgotten, SubjectIsHeld
+from domain.subject import SubjectForgotten, SubjectIsHeld, subject_stream
 from domain.ticket import PARTS as TICKETS
-from domain.ticket import Ticket
+from domain.ticket import Ticket, TicketClosed, TicketSealed
 from domain.undo import Conflict
 from tests.examples import (
     CAPTURED,
@@ -96,13 +105,15 @@ from tests.examples import (
     LINKED,
     MET,
     MOSES,
+    OPENED,
     OTHER,
     PIPELINE,
     VIOLET,
     at_work,
     declared,
+    knowing,
 )
-from tests.given import History, but, given
+from tests.given import HERE, History, but, given
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -301,6 +312,77 @@ def test_nothing_is_sold_to_a_merged_customer_or_asked_of_it():
     ):
         at(history, id).when(command).refused(RecordIsMerged, kind="customer", merged_into=A)
     at(history, A).when(RetractCustomer(reason=WHY)).refused(RecordHasMerged, merged_id=B)
+
+
+ASKED_OF_A_MERGED_ONE = (
+    AddTicketNote,
+    AssignCustomer,
+    AssignTicket,
+    CategorizeTicket,
+    ChangeContactPhone,
+    ChangeContactTitle,
+    ChangeTicketPriority,
+    CloseTicket,
+    HearFromTicketRequester,
+    PutTicketOnHold,
+    PutTicketPending,
+    RateTicket,
+    ReactivateCustomer,
+    RenameCustomer,
+    ReopenTicket,
+    ReplyToTicket,
+    ResumeTicket,
+    RetractTicket,
+    SetContactCustomFields,
+    SetCustomerCustomFields,
+    SetCustomerPreferences,
+    SetTicketCustomFields,
+    SolveTicket,
+    UnlinkContact,
+)
+
+
+@pytest.mark.parametrize("command", ASKED_OF_A_MERGED_ONE, ids=lambda one: one.__name__)
+def test_whatever_is_asked_of_a_merged_record_is_refused_by_the_name_of_the_survivor(command):
+    kind = aggregate_of(command.of)
+    merge = KINDS[kind][2]
+    history = do(begun(kind), B, merge(into=A, reason=WHY))
+    wish = command(**command.example)
+    at(knowing(history, wish), B).when(wish).refused(RecordIsMerged, kind=kind, merged_into=A)
+
+
+def test_a_deal_is_linked_to_the_survivor_and_a_lead_converted_for_it():
+    history = do(begun("customer"), B, MergeCustomer(into=A, reason=WHY)).and_on(PIPELINE, DEFINED)
+    deal = at(history.and_on(HERE, but(OPENED, customer_id=A)), HERE)
+    deal.when(LinkDeal(customer_id=B)).refused(RecordIsMerged, merged_into=A)
+    lead = at(history.and_on(HERE, CAPTURED), HERE)
+    lead.when(ConvertLead(customer_id=B)).refused(RecordIsMerged, merged_into=A)
+
+
+@pytest.mark.parametrize(
+    ("kind", "merge", "unmerge"),
+    [("customer", MergeCustomer, UnmergeCustomer), ("ticket", MergeTicket, UnmergeTicket)],
+)
+def test_customers_and_tickets_that_stand_alone_are_merged_too(kind, merge, unmerge):
+    history = do(begun(kind), B, merge(into=A, reason=WHY))
+    at(history, A).when(merge(into=A, reason=WHY)).refused(RecordMergedIntoItself, kind=kind)
+    at(history, A).when(merge(into=C, reason=WHY)).refused(RecordHasMerged, merged_id=B)
+    at(history, C).when(unmerge(reason=WHY)).refused(RecordNotMerged, kind=kind)
+    gone = SubjectForgotten(record_id=C, reason=WHY, key_ids=(C,), record_ids=(C,))
+    forgotten = history.and_on(subject_stream(C), gone)
+    at(forgotten, C).when(merge(into=A, reason=WHY)).refused(RecordHidden, id=C)
+
+
+def test_nothing_is_merged_into_what_is_closed():
+    customers = begun("customer").and_on(A, CustomerClosed(reason=WHY))
+    at(customers, B).when(MergeCustomer(into=A, reason=WHY)).refused(
+        CustomerNotActive, status="closed"
+    )
+    closed = TicketClosed(from_status="solved", to_status="closed")
+    tickets = begun("ticket").and_on(A, closed)
+    at(tickets, B).when(MergeTicket(into=A, reason=WHY)).refused(TicketSealed)
+    merged_ticket = do(begun("ticket"), B, MergeTicket(into=A, reason=WHY))
+    at(merged_ticket, A).when(RetractTicket(reason=WHY)).refused(RecordHasMerged, merged_id=B)
 
 
 EMAILS = st.sampled_from(["p1@example.com", "p2@gmail.com", None])
