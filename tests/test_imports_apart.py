@@ -3,6 +3,11 @@
 from __future__ import annotations
 
 import csv
+import os
+import signal
+import subprocess
+import sys
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import psutil
@@ -12,12 +17,20 @@ from eventstore.workspace import Workspace
 from imports import apart
 from imports.apart import ReadingLost
 from tests.imports_shop import CUSTOMERS, DEALS, run, shop, story
-from tests.test_imports_crash import many_deals
+from tests.test_imports_crash import many_deals, wait_for
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
 ROWS = 1_200
+EVERY_FILE_IS_LONG = """
+import sys
+from cli import main
+from imports import apart
+apart.BYTES_MIN = 0
+sys.exit(main())
+"""
 
 
 @pytest.fixture
@@ -28,10 +41,22 @@ def _apart(monkeypatch) -> Iterator[None]:
     assert readers() == []
 
 
-def readers() -> list[psutil.Process]:
-    """The processes that read for this one."""
-    children = psutil.Process().children()
+def readers(of: int | None = None) -> list[psutil.Process]:
+    """The processes that read for this one, or for another."""
+    children = psutil.Process(of).children()
     return [child for child in children if "imports.apart_child" in child.cmdline()]
+
+
+@contextmanager
+def importing(folder: Path, workspace: Workspace) -> Iterator[subprocess.Popen[bytes]]:
+    """`backstory import` in a process and a process group of its own; every file is a long one."""
+    arguments = [
+        *("import", str(folder / "shop.toml"), str(folder), "--data", str(workspace.directory)),
+        *("--database-url", workspace.database_url, "--errors", str(folder / "errors.csv")),
+    ]
+    command = [sys.executable, "-c", EVERY_FILE_IS_LONG, *arguments]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, start_new_session=True) as process:
+        yield process
 
 
 def test_the_log_and_the_errors_are_the_same_whoever_reads(workspace, tmp_path, monkeypatch):
@@ -78,6 +103,34 @@ def test_when_the_process_that_reads_is_killed_the_import_says_so_and_can_be_rep
     monkeypatch.setattr(apart, "_hear", hear)
     summary, _ = run(workspace, folder)
     assert summary.total.failed == ROWS // 5
+    with Workspace.open(tmp_path, workspace.database_url, "uninterrupted") as other:
+        run(other, folder)
+        assert story(workspace) == story(other)
+
+
+@pytest.mark.parametrize(
+    ("end", "code"),
+    [
+        (lambda process: os.kill(process.pid, signal.SIGKILL), -signal.SIGKILL),
+        (lambda process: os.killpg(process.pid, signal.SIGINT), 130),
+    ],
+    ids=["kill -9", "Ctrl-C"],
+)
+def test_an_import_that_ends_takes_the_process_that_reads_along_and_can_be_repeated(
+    workspace, tmp_path, end, code
+):
+    folder = shop(tmp_path / "shop", many_deals()[:ROWS])
+    with importing(folder, workspace) as process:
+        wait_for(workspace, ROWS // 3, process)
+        reading = readers(process.pid)
+        end(process)
+        _, said = process.communicate(timeout=30)
+        assert process.returncode == code
+        assert b"Traceback" not in said
+        ended, alive = psutil.wait_procs(reading, timeout=30)
+        assert (len(ended), alive) == (1, [])
+    summary, _ = run(workspace, folder)
+    assert 0 < summary.total.unchanged < summary.total.rows
     with Workspace.open(tmp_path, workspace.database_url, "uninterrupted") as other:
         run(other, folder)
         assert story(workspace) == story(other)
