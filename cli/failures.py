@@ -15,7 +15,7 @@ CODES: dict[str, int] = {
     "imports.duplicates.SplinkMissing": NOT_NOW,
     "eventstore.places.AnchorUnknown": NO,
     "eventstore.stamps.StampsMissing": NOT_NOW,
-    "imports.revert.RunUnknown": NO,
+    "imports.runs.RunUnknown": NO,
     "eventstore.errors.EventStoreError": NOT_NOW,
     "eventstore.keys.MasterKeyLost": NOT_NOW,
     "eventstore.notes.NoteWrong": NO,

@@ -18,8 +18,9 @@ from cli.session import session
 from domain.user import SYSTEM
 from eventstore.writer import Writer
 from imports.rehearsal import Rehearsal
-from imports.revert import Kept, Revert, find_run
-from imports.runs import runs
+from imports.report import Kept
+from imports.revert import Revert
+from imports.runs import find_run, runs
 from replay.people import People, find_user
 
 if TYPE_CHECKING:

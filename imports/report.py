@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from types import TracebackType
     from uuid import UUID
 
+    from psycopg.rows import DictRow
+
     from imports.files import Line
     from imports.recipe import Step
     from imports.similar import Candidate
@@ -155,6 +157,26 @@ class Candidates(Sheet):
         share, row = f"{found.score:.3f}", somebody.row or ""
         who = (somebody.kind, somebody.id, row, record)
         self.write(step.file or "", line.number, step.name, then, share, found.why, *who)
+
+
+class Kept(Sheet):
+    """The records that were left as they are, or not restored whole, and why."""
+
+    HEADER = ("kind", "id", "why", "event", "by", "at", "position")
+    SHOWN_MAX = 20
+
+    def __init__(self, *arguments: Any) -> None:
+        super().__init__(*arguments)
+        self.first: list[dict[str, Any]] = []
+        """Some of them, to be shown at once."""
+
+    def add(self, kind: str, id: UUID, why: str, event: DictRow | None = None) -> None:
+        """Note one; `event` is what stands in the way."""
+        told = event or {}
+        by = (told.get("topic"), told.get("actor"), told.get("recorded_at"), told.get("position"))
+        if len(self.first) < self.SHOWN_MAX:
+            self.first.append(dict(zip(self.HEADER, (kind, id, why, *by), strict=True)))
+        self.write(kind, id, why, *("" if one is None else one for one in by))
 
 
 class Progress:

@@ -21,9 +21,9 @@ from domain.import_run import ImportRun, ImportRunReverted, ImportRunRevertStart
 from eventstore.envelope import derived
 from eventstore.errors import Overloaded, StaleVersion
 from eventstore.intent import Context
-from imports.report import Progress, Sheet
+from imports.report import Kept, Progress
 from imports.restore import aim, left, restoring, retracting
-from imports.runs import APART, runs
+from imports.runs import APART
 from imports.spill import Spill
 from imports.touched import Records
 
@@ -61,30 +61,6 @@ SELECT count(DISTINCT originator_id) AS records,
 FROM log_events WHERE notification_id > %s AND correlation_id = %s
     AND split_part(topic, '.', 1) <> ALL(%s)
 """
-
-
-class RunUnknown(Exception):
-    """There is no such run, or several whose ids begin so; the message says which."""
-
-
-class Kept(Sheet):
-    """The records that were left as they are, or not restored whole, and why."""
-
-    HEADER = ("kind", "id", "why", "event", "by", "at", "position")
-    SHOWN_MAX = 20
-
-    def __init__(self, *arguments: Any) -> None:
-        super().__init__(*arguments)
-        self.first: list[dict[str, Any]] = []
-        """Some of them, to be shown at once."""
-
-    def add(self, kind: str, id: UUID, why: str, event: DictRow | None = None) -> None:
-        """Note one; `event` is what stands in the way."""
-        told = event or {}
-        by = (told.get("topic"), told.get("actor"), told.get("recorded_at"), told.get("position"))
-        if len(self.first) < self.SHOWN_MAX:
-            self.first.append(dict(zip(self.HEADER, (kind, id, why, *by), strict=True)))
-        self.write(kind, id, why, *("" if one is None else one for one in by))
 
 
 @dataclass
@@ -296,18 +272,6 @@ class Revert:
 
     def _is(self, what: str, id: UUID) -> bool:
         return self._spill.has(self._key(what, id))
-
-
-def find_run(log: Log, text: str) -> Run:
-    """The run with this id, or the only one whose id begins so."""
-    digits = text.strip().lower().replace("-", "")
-    found = [run for run in runs(log) if digits and run.id.hex.startswith(digits)]
-    if len(found) == 1:
-        return found[0]
-    if found:
-        several = ", ".join(str(run.id) for run in found[:3])
-        raise RunUnknown(f"several ids of runs begin with {text}: {several} …")
-    raise RunUnknown(f"there is no run {text}; `backstory imports` lists all")
 
 
 def _ids(stored: bytes) -> Iterator[UUID]:

@@ -56,6 +56,10 @@ FROM log_events WHERE notification_id > %s AND correlation_id = %s
 """
 
 
+class RunUnknown(Exception):
+    """There is no such run, or several whose ids begin so; the message says which."""
+
+
 @dataclass(slots=True)
 class Run:
     """A run as the log tells it."""
@@ -169,3 +173,15 @@ def _seen(path: Path) -> ImportedFile:
     with path.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
     return ImportedFile(file=path.name, sha256=digest, bytes=path.stat().st_size)
+
+
+def find_run(log: Log, text: str) -> Run:
+    """The run with this id, or the only one whose id begins so."""
+    digits = text.strip().lower().replace("-", "")
+    found = [run for run in runs(log) if digits and run.id.hex.startswith(digits)]
+    if len(found) == 1:
+        return found[0]
+    if found:
+        several = ", ".join(str(run.id) for run in found[:3])
+        raise RunUnknown(f"several ids of runs begin with {text}: {several} …")
+    raise RunUnknown(f"there is no run {text}; `backstory imports` lists all")

@@ -25,9 +25,10 @@ from eventstore.envelope import uuid7
 from eventstore.workspace import Workspace
 from eventstore.writer import Context, Writer
 from imports.rehearsal import Rehearsal
+from imports.report import Kept
 from imports.restore import KEPT_EVENTS, _plain
-from imports.revert import Kept, Revert, find_run
-from imports.runs import APART, runs
+from imports.revert import Revert
+from imports.runs import APART, find_run, runs
 from tests.imports_shop import DEALS, run, shop
 from tests.test_imports import deal, id_of, types
 
