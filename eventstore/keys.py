@@ -205,24 +205,24 @@ class Keyring:
         else:
             cursor.execute(LOAD, (missing,), prepare=True)
         found = {row["subject"]: row for row in cursor.fetchall()}
-        with self._guard:
-            for subject in missing:
-                if subject in self._destroyed:
-                    continue
-                row = found.get(subject)
-                key = self.unwrapped(row) if row else drafts.get(subject)
-                self._known[subject] = key
-            while len(self._known) > CACHED_KEYS_MAX:
-                self._known.popitem(last=False)
+        keys = {subject: self.unwrapped(row) for subject, row in found.items()}
+        self._keep({subject: keys.get(subject, drafts.get(subject)) for subject in missing})
         return [subject for subject in drafts if subject not in found]
 
     def make(self, subjects: Iterable[UUID]) -> tuple[list[UUID], Sequence[Any]]:
         """Make keys for subjects that have none: whose, and the values for `MAKE`."""
         drafts = {subject: os.urandom(KEY_BYTES) for subject in self._missing(subjects, make=True)}
         wrapped = [self._wrapped(subject, key) for subject, key in drafts.items()]
-        with self._guard:
-            self._known.update(drafts)
+        self._keep(drafts)
         return list(drafts), (self._newest, list(drafts), wrapped)
+
+    def _keep(self, keys: Mapping[UUID, bytes | None]) -> None:
+        with self._guard:
+            self._known.update(
+                (subject, key) for subject, key in keys.items() if subject not in self._destroyed
+            )
+            while len(self._known) > CACHED_KEYS_MAX:
+                self._known.popitem(last=False)
 
     def forget_cached(self, subjects: Sequence[UUID] | None = None) -> None:
         """Drop keys from memory: after a transaction that made them was rolled back."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from eventstore.key_services import MasterKey, key_service
@@ -90,6 +90,21 @@ def test_keys_are_stored_wrapped(table: Cursor):
     again = ring(b"x" * 32)
     with pytest.raises(MasterKeyLost, match=r"restore master\.key"):
         again.load(table, [ANN], make=False)
+
+
+@settings(max_examples=50, suppress_health_check=list(HealthCheck))
+@given(st.lists(st.tuples(st.sampled_from(["load", "make"]), st.sets(st.integers(0, 30)))))
+def test_no_more_keys_stay_in_memory_than_there_is_room_for(monkeypatch, asked):
+    monkeypatch.setattr("eventstore.keys.CACHED_KEYS_MAX", 5)
+    table, held = Cursor(), ring()
+    for how, numbers in asked:
+        subjects = [UUID(int=1 + number) for number in numbers]
+        if how == "load":
+            held.load(table, subjects, make=True)
+        else:
+            made, (_, _, wrapped) = held.make(UUID(int=one.int + 100) for one in subjects)
+            table.rows |= dict(zip(made, wrapped, strict=True))
+        assert len(held._known) <= 5
 
 
 def test_a_keyed_hash_needs_the_master_key():
