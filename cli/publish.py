@@ -12,7 +12,7 @@ from cli import show
 from cli.options import DEFAULT_DATA, Data, DatabaseUrl, examples
 from cli.session import session
 from projections.tables import Tables
-from replay.lake import Lake
+from replay.lake import Lake, on_objects
 from replay.publication import follow
 from replay.reporting import Reporting
 
@@ -33,13 +33,18 @@ Once = Annotated[bool, typer.Option("--once", help="End when all of the log is p
 @app.command(
     epilog=examples(
         "backstory publish lake --storage /mnt/shared/lake --once",
-        "backstory publish lake --storage /mnt/shared/lake --catalog postgresql://crm@db/lake",
+        "backstory publish lake --storage s3://crm/lake --catalog postgresql://crm@db/lake",
     )
 )
 def lake(
     *,
     storage: Annotated[
-        Path, typer.Option(metavar="DIR", help="Where the Parquet files go; readers see it too.")
+        str,
+        typer.Option(
+            metavar="DIR|S3",
+            help="Where the Parquet files go, and readers find them: a folder, or "
+            "s3://bucket/prefix with keys in AWS_ACCESS_KEY_ID and so on.",
+        ),
     ],
     catalog: Annotated[
         str | None,
@@ -53,7 +58,8 @@ def lake(
     with session(data, database_url, "publish", show.say) as opened:
         workspace = opened.workspace
         url, schema = catalog or workspace.database_url, f"lake_of_{workspace.name}"
-        with closing(Lake(url, schema, storage.resolve())) as target:
+        place = storage if on_objects(storage) else str(Path(storage).resolve())
+        with closing(Lake(url, schema, place)) as target:
             _publish(opened, target, f"schema {schema}", once=once)
 
 

@@ -5,10 +5,12 @@ One process writes; any number read, each with a DuckDB of its own, and none wai
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 import duckdb
 
@@ -21,6 +23,8 @@ from replay.base import ReplayError
 from replay.tables import tables_in
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from duckdb import DuckDBPyConnection
 
     from replay.publication import Change, Edition
@@ -29,6 +33,8 @@ LAKE = "lake"
 """Its name in SQL."""
 
 STORED = f"{LAKE}.stored"
+OBJECTS = "s3://"
+KEY_ID = "AWS_ACCESS_KEY_ID"
 EXTENSIONS = ("postgres_scanner", "ducklake")
 BATCH_ROWS = 16_384
 
@@ -40,8 +46,10 @@ class LakeMissing(ReplayError):
 class Lake:
     """A lake to publish in; it is made where there is none."""
 
-    def __init__(self, catalog_url: str, schema: str, data: Path) -> None:
-        data.mkdir(parents=True, exist_ok=True)
+    def __init__(self, catalog_url: str, schema: str, data: Path | str) -> None:
+        """`data` is a folder, or an address in object storage: `s3://bucket/prefix`."""
+        if not on_objects(data):
+            Path(data).mkdir(parents=True, exist_ok=True)
         self._connection = _attached(catalog_url, schema, f", DATA_PATH {text(str(data))}")
 
     def position(self, declarations: str) -> int | None:
@@ -146,6 +154,11 @@ def _custom_fields(connection: DuckDBPyConnection) -> list[CustomField]:
     return [CustomField(*row) for row in rows]
 
 
+def on_objects(data: Path | str) -> bool:
+    """Whether this is an address in object storage, and no folder."""
+    return str(data).startswith(OBJECTS)
+
+
 def _attached(catalog_url: str, schema: str, options: str) -> DuckDBPyConnection:
     connection = duckdb.connect(
         config={"autoinstall_known_extensions": False, "autoload_known_extensions": False}
@@ -153,9 +166,28 @@ def _attached(catalog_url: str, schema: str, options: str) -> DuckDBPyConnection
     connection.execute("SET TimeZone = 'UTC'")
     for name in EXTENSIONS:
         connection.execute(f"LOAD {text(str(_extension(name)))}")
+    if os.environ.get(KEY_ID):
+        connection.execute(f"LOAD {text(str(_extension('httpfs')))}")
+        connection.execute(_secret(os.environ))
     place = text(f"ducklake:postgres:{catalog_url}")
     connection.execute(f"ATTACH {place} AS {LAKE} (METADATA_SCHEMA {text(schema)}{options})")
     return connection
+
+
+def _secret(said: Mapping[str, str]) -> str:
+    """The keys to the object storage, from the variables that all its tools read."""
+    endpoint = urlsplit(said.get("AWS_ENDPOINT_URL", ""))
+    given = {
+        "KEY_ID": said[KEY_ID],
+        "SECRET": said.get("AWS_SECRET_ACCESS_KEY", ""),
+        "SESSION_TOKEN": said.get("AWS_SESSION_TOKEN", ""),
+        "REGION": said.get("AWS_REGION") or said.get("AWS_DEFAULT_REGION", ""),
+        "ENDPOINT": endpoint.netloc,
+        "URL_STYLE": "path" if endpoint.netloc else "",
+        "USE_SSL": "false" if endpoint.scheme == "http" else "",
+    }
+    told = ", ".join(f"{name} {text(value)}" for name, value in given.items() if value)
+    return f"CREATE SECRET storage (TYPE s3, {told})"
 
 
 def _extension(name: str) -> Path:

@@ -10,7 +10,7 @@ from readmodels.digest import digest
 from replay.lake import LAKE, open_lake
 from replay.tables import tables_in
 
-PAUSE_SECONDS = 0.05
+PAUSE_SECONDS = 0.3
 """Between looks, so that the writer has a turn where there are few cores."""
 
 

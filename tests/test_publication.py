@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from contextlib import closing
 from typing import TYPE_CHECKING
+from uuid import uuid4
 
 import pytest
 
@@ -16,7 +18,7 @@ from eventstore.workspace import Workspace
 from projections.catch_up import catch_up
 from projections.tables import Tables, declared_name
 from readmodels.digest import digest
-from replay.lake import LAKE, Lake, LakeMissing, open_lake
+from replay.lake import LAKE, Lake, LakeMissing, _secret, open_lake
 from replay.publication import publish
 from replay.tables import tables_in
 from tests.databases import empty_database
@@ -136,6 +138,38 @@ def test_a_lake_tells_of_the_past_and_of_reports(
             assert reader.execute("SELECT count(*) FROM lake.main.deal").fetchall() == (
                 here.execute("SELECT count(*) FROM deal").fetchall()
             )
+
+
+@pytest.mark.skipif(
+    "AWS_ENDPOINT_URL" not in os.environ,
+    reason="needs an object storage: AWS_ENDPOINT_URL, its keys, and a bucket `lake`",
+)
+def test_a_lake_may_lie_in_object_storage(
+    first_weeks: Workspace, expected: dict[str, str], postgres_url: str, tmp_path: Path
+):
+    data = f"s3://lake/{uuid4()}"
+    with empty_database(postgres_url) as url, closing(Tables(tmp_path / "own")) as own:
+        with closing(Lake(url, SCHEMA, data)) as lake:
+            for until in steps(first_weeks, 2):
+                list(catch_up(own, first_weeks.log.read_arrow, until))
+                own.settle(fully=True)
+                assert publish(own, lake) == until
+        with reading(url, first_weeks.log.last_position()) as reader:
+            [*_, last] = map(json.loads, reader.communicate(timeout=60)[0].splitlines())
+        assert last[2].items() <= expected.items()
+        with open_lake(url, SCHEMA) as reader_here:
+            assert digests(reader_here) == expected
+            files = reader_here.execute(f"SELECT count(*) FROM glob('{data}/**/*.parquet')")
+            assert files.fetchone()[0] > 10
+
+
+def test_the_keys_of_an_object_storage_come_from_the_variables_of_its_tools():
+    keys = {"AWS_ACCESS_KEY_ID": "me", "AWS_SECRET_ACCESS_KEY": "it's", "AWS_REGION": "eu-1"}
+    assert _secret(keys) == (
+        "CREATE SECRET storage (TYPE s3, KEY_ID 'me', SECRET 'it''s', REGION 'eu-1')"
+    )
+    own = _secret(keys | {"AWS_ENDPOINT_URL": "http://127.0.0.1:9000"})
+    assert own.endswith("ENDPOINT '127.0.0.1:9000', URL_STYLE 'path', USE_SSL 'false')")
 
 
 def test_a_lake_of_other_declarations_is_made_anew(
