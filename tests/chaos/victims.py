@@ -6,10 +6,11 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import IO, TYPE_CHECKING, Self
 
 if TYPE_CHECKING:
     import random
@@ -33,23 +34,32 @@ class ServerProcess:
         """Start it, and wait until it listens."""
         env = os.environ | {"PYTHONPATH": str(ROOT)}
         self._process = subprocess.Popen(
-            self._command, stdout=subprocess.PIPE, text=True, cwd=ROOT, env=env
+            self._command, stdout=subprocess.PIPE, errors="replace", cwd=ROOT, env=env
         )
         assert self._process.stdout is not None
         self.address = f"http://127.0.0.1:{int(self._process.stdout.readline())}"
+        # One that nobody listens to would stop as soon as the pipe is full.
+        self._listening = threading.Thread(target=_hear, args=(self._process.stdout,))
+        self._listening.start()
         return self
 
     def kill(self) -> None:
         """End it on the spot."""
         if self._process is not None:
             self._process.kill()
-            self._process.communicate()
+            self._process.wait()
+            self._listening.join()
 
     def __enter__(self) -> Self:
         return self.start()
 
     def __exit__(self, *_: object) -> None:
         self.kill()
+
+
+def _hear(said: IO[str]) -> None:
+    with said:
+        said.read()
 
 
 def kill_server(server: ServerProcess, _: EmbeddedPostgres, chance: random.Random) -> None:
