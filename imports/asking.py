@@ -11,7 +11,7 @@ from pydantic_core import to_jsonable_python
 
 from domain.base import HIDDEN
 from domain.custom_fields import CustomFieldsDeclared, CustomFieldsRetired
-from domain.customer import CustomerPreferencesSet
+from domain.customer import CustomerPreferencesSet, CustomerRetracted
 from domain.user import (
     MODELS,
     SYSTEM,
@@ -119,7 +119,11 @@ class Asking:
             raise NotExported(f"no command takes {name} away")
         if not isinstance(value, UUID) or self._there(verb, name, value, recorded):
             return value
-        if name in wish.needs or not nullable(verb, name):
+        needed = name in wish.needs or not nullable(verb, name)
+        if needed and verb.referring.get(name) is User:
+            self.lacking.append(f"{name} {value} is not exported: nobody stands for the user")
+            return SYSTEM
+        if needed:
             raise NotExported(f"{name} {value} is not exported")
         self.lacking.append(f"it goes without {name} {value}, which is not exported")
         return None
@@ -140,13 +144,14 @@ class Asking:
 
     def _preferences(self, recorded: RecordedEvent, now: dict[str, str]) -> dict[str, Any]:
         """The preferences as they are now, and null for those that are no more."""
-        past = self.log.read_stream(recorded.stream_id)
-        before = [
-            one.event.preferences
-            for one in past[: recorded.version - 1]
-            if isinstance(one.event, CustomerPreferencesSet)
-        ]
-        return now | dict.fromkeys((before[-1] if before else {}).keys() - now.keys())
+        before: dict[str, str] = {}
+        for one in self.log.read_stream(recorded.stream_id)[: recorded.version - 1]:
+            match one.event:
+                case CustomerPreferencesSet(preferences=preferences):
+                    before = preferences
+                case CustomerRetracted():
+                    before = {}
+        return now | dict.fromkeys(before.keys() - now.keys())
 
     def _stand_in(self, recorded: RecordedEvent, verb: Verb, name: str) -> Any:
         """What stands for a value whose key is gone: nothing, if that will do."""

@@ -11,6 +11,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from domain.subject import SubjectHeld, SubjectReleased
 from domain.user import SYSTEM
 from eventstore.envelope import uuid7
 from eventstore.reads import Read, ReadLog
@@ -107,6 +108,7 @@ class Export:
         self._left_out = LeftOut(folder / LEFT_OUT)
         self._verbs: dict[str, dict[str, Verb]] = {}
         self._taken_back: dict[UUID, tuple[int, str]] = {}
+        self._holds: dict[UUID, dict[str, RecordedEvent]] = {}
         self._undone: dict[tuple[UUID, type[Event]], int] = {}
         self._before: RecordedEvent | None = None
         self._number = 0
@@ -171,6 +173,7 @@ class Export:
             wish.verbs[0] if wish.verbs[0].creates else wish.verb(self._asking.past.kind(id_) or "")
         )
         if verb is None:
+            self._keep(recorded, id_)
             return  # the record is not exported, which was told
         kind = kind_of(verb)
         try:
@@ -185,6 +188,16 @@ class Export:
             self._asking.past.made.set_default(key_of(id_), KINDS.index(kind))
         if kind in self.only:
             self._write(kind, verb, id_, recorded, values)
+        for held in self._holds.pop(id_, {}).values() if verb.creates else ():
+            self._take(held)
+
+    def _keep(self, recorded: RecordedEvent, id_: UUID) -> None:
+        """A legal hold outlives its record, which may begin again."""
+        match recorded.event:
+            case SubjectHeld(matter=matter):
+                self._holds.setdefault(id_, {})[matter] = recorded
+            case SubjectReleased(matter=matter):
+                self._holds.get(id_, {}).pop(matter, None)
 
     def _write(
         self, kind: str, verb: Verb, id_: UUID, recorded: RecordedEvent, values: dict[str, Any]
