@@ -119,14 +119,17 @@ class Asking:
             raise NotExported(f"no command takes {name} away")
         if not isinstance(value, UUID) or self._there(verb, name, value, recorded):
             return value
-        needed = name in wish.needs or not nullable(verb, name)
-        if needed and verb.referring.get(name) is User:
-            self.lacking.append(f"{name} {value} is not exported: nobody stands for the user")
-            return SYSTEM
-        if needed:
-            raise NotExported(f"{name} {value} is not exported")
-        self.lacking.append(f"it goes without {name} {value}, which is not exported")
-        return None
+        return self._without(wish, verb, name, value)
+
+    def _without(self, wish: Wish, verb: Verb, name: str, id_: UUID) -> UUID | None:
+        """What stands for a record that is not exported; raises `NotExported` if nothing can."""
+        if name not in wish.needs and nullable(verb, name):
+            self.lacking.append(f"it goes without {name} {id_}, which is not exported")
+            return None
+        if verb.referring.get(name) is not User:
+            raise NotExported(f"{name} {id_} is not exported")
+        self.lacking.append(f"{name} {id_} is not exported: the system stands for the user")
+        return SYSTEM
 
     def _there(self, verb: Verb, name: str, id_: UUID, recorded: RecordedEvent) -> bool:
         """Whether a record that is named was exported; a user has to be active."""

@@ -11,6 +11,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from domain.customer import CustomerClosed, CustomerMerged, CustomerUnmerged
 from domain.subject import SubjectHeld, SubjectReleased
 from domain.user import SYSTEM
 from eventstore.envelope import uuid7
@@ -108,6 +109,7 @@ class Export:
         self._left_out = LeftOut(folder / LEFT_OUT)
         self._verbs: dict[str, dict[str, Verb]] = {}
         self._taken_back: dict[UUID, tuple[int, str]] = {}
+        self._merged: set[UUID] = set()
         self._holds: dict[UUID, dict[str, RecordedEvent]] = {}
         self._undone: dict[tuple[UUID, type[Event]], int] = {}
         self._before: RecordedEvent | None = None
@@ -188,8 +190,17 @@ class Export:
             self._asking.past.made.set_default(key_of(id_), KINDS.index(kind))
         if kind in self.only:
             self._write(kind, verb, id_, recorded, values)
+        self._heed(recorded)
         for held in self._holds.pop(id_, {}).values() if verb.creates else ():
             self._take(held)
+
+    def _heed(self, recorded: RecordedEvent) -> None:
+        """Customers that are merged are closed with the survivor."""
+        match recorded.event:
+            case CustomerMerged():
+                self._merged.add(recorded.stream_id)
+            case CustomerUnmerged():
+                self._merged.discard(recorded.stream_id)
 
     def _keep(self, recorded: RecordedEvent, id_: UUID) -> None:
         """A legal hold outlives its record, which may begin again."""
@@ -224,7 +235,9 @@ class Export:
         return not self._asking.past.over.has(key)
 
     def _comes_along(self, recorded: RecordedEvent) -> bool:
-        """Whether an event is part of the answer to the wish of the one before it."""
+        """Whether an event is part of the answer to a wish that another one stands for."""
+        if isinstance(recorded.event, CustomerClosed) and recorded.stream_id in self._merged:
+            return True  # whoever is merged is closed with the survivor
         before = self._before
         return (
             type(recorded.event) in COMING_ALONG

@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 from functools import cache
 from types import NoneType
-from typing import TYPE_CHECKING, Any, get_args, get_type_hints
+from typing import TYPE_CHECKING, Annotated, Any, get_args, get_origin, get_type_hints
 
 from pydantic import TypeAdapter, ValidationError
 
-from imports.again import AGAIN, CUSTOM, MADE
+from imports.again import AGAIN
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
 Verb = type["Command[Any]"]
 
-EMPTY = {CUSTOM: "{}", "preferences": "{}", MADE: "[]"}
-"""Fields that hold several values, or none."""
+EMPTY = {dict: "{}", tuple: "[]"}
+"""What a field has that holds several values and may hold none, by its type."""
 
 HEAD = """\
 name = "backstory_records"
@@ -86,8 +86,10 @@ def _fields(verb: Verb, columns: Mapping[str, Kind | None]) -> Iterator[str]:
 
 
 def _source(verb: Verb, name: str) -> str:
-    if name in EMPTY:
-        return f'{{ column = "{name}", default = {EMPTY[name]} }}'
+    hint = get_type_hints(verb, include_extras=True)[name]
+    several = get_origin(get_args(hint)[0] if get_origin(hint) is Annotated else hint)
+    if several in EMPTY:
+        return f'{{ column = "{name}", default = {EMPTY[several]} }}'
     if not nullable(verb, name) and takes_nothing(verb, name):
         return f'{{ column = "{name}", default = "" }}'
     return json.dumps(name)

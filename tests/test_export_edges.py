@@ -10,6 +10,7 @@ from uuid import UUID, uuid5
 
 import pytest
 
+from cli.session import session
 from commands.activity import LogActivity
 from commands.base import Command, handle
 from commands.contact import CreateContact
@@ -30,6 +31,7 @@ from imports.report import Errors
 from imports.sheets import Format
 from tests.databases import empty_database
 from tests.equal_base import base, differences, export, import_
+from tests.test_cli import Shell
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -290,3 +292,29 @@ def test_an_import_that_was_killed_goes_on(workspace: Workspace, there: Workspac
     assert done.total.failed == 0
     assert done.total.unchanged > 0
     assert differences(base(workspace), base(there)) == {}
+
+
+def test_an_export_is_there_whole_or_not_at_all(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+):
+    shell = Shell(tmp_path / "data", capsys)
+    with session(shell.data, None, "test") as opened:
+        ask(opened.workspace, STORY)
+    files = tmp_path / "files"
+    told = shell.json("export", "records", "-o", str(files), "--personal", "--only", "lead")
+    assert (told["kinds"], told["left_out"], told["personal"]) == ({"lead": 4}, 0, True)
+    assert {path.name for path in files.iterdir()} == {"lead.csv", "recipe.toml"}
+    assert files.stat().st_mode & 0o077 == 0
+    shell("export", "records", "-o", str(files), code=1)
+    assert "is there already" in " ".join(shell.err.split())
+    shell("export", "records", "-o", str(tmp_path / "none"), "--only", "leads", code=2)
+
+    monkeypatch.setattr("imports.export.recipe_text", lambda *_, **__: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        shell("export", "records", "-o", str(tmp_path / "half"))
+    assert {path.name for path in tmp_path.iterdir()} == {"data", "files"}
+
+    monkeypatch.undo()
+    said = shell("export", "records", "-o", str(tmp_path / "bare"), "--format", "parquet")
+    assert "lead" in said
+    assert "Without personal values" in shell.err

@@ -107,6 +107,24 @@ def test_whatever_base_came_about_is_equal_after_the_journey(
         assert import_(here, files).total.events == 0
 
 
+@settings(max_examples=2, derandomize=True)
+@given(seed=st.integers(0, 2**32))
+def test_what_is_left_of_a_base_in_which_much_was_taken_back_is_imported_whole(
+    tmp_path_factory: pytest.TempPathFactory, postgres_url: str, seed: int
+):
+    folder = tmp_path_factory.mktemp("ended")
+    with (
+        empty_database(postgres_url) as url,
+        Workspace.open(folder / "here", url, "here") as here,
+        Workspace.open(folder / "there", url, "there") as there,
+    ):
+        random_base(here, seed, 900, ending=True)
+        files = export(here, folder / "files")
+        assert import_(there, files, folder / "errors.csv").total.failed == 0
+        (files / "left_out.csv").unlink(missing_ok=True)
+        same_files(files, export(there, folder / "again"))
+
+
 def test_an_import_into_the_base_that_was_exported_changes_nothing(
     grown: Workspace, written: dict[Format, Path]
 ):
