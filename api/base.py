@@ -167,7 +167,8 @@ def accept(
         return await asked(request.app.state.node, here, id, body, wish)
 
     async def to_a_new_one(*, request: Request, body: C, wish: Wished) -> Response:
-        return await asked(request.app.state.node, afresh, new_id(afresh, wish), body, wish)
+        node: Node = request.app.state.node
+        return await asked(node, afresh, new_id(node.keys, afresh, wish), body, wish)
 
     async def to_the_one(*, request: Request, body: C, wish: Wished) -> Response:
         id = cast("Stream[C]", stream)(body)
@@ -208,11 +209,12 @@ def _open(
     )
 
 
-def new_id(entrance: Entrance, wish: Wish) -> UUID:
+def new_id(keys: Keyring, entrance: Entrance, wish: Wish) -> UUID:
     """The id of a stream to be started: the same again when the client asks again by its key."""
     if wish.key is None:
         return uuid7()
-    return uuid5(NEW_IDS, f"{wish.caller.actor} {entrance.path} {wish.key}")
+    scope = _scope(keys, wish.caller.actor, entrance.path)
+    return uuid5(NEW_IDS, f"{scope.hex()} {named(keys, wish.key)}")
 
 
 async def done(
@@ -263,9 +265,14 @@ def _key(
     fields = f"{id} {wish.occurred_at} {command.model_dump_json()}"
     return IdempotencyKey(
         scope=_scope(node.keys, wish.caller.actor, entrance.path),
-        key=wish.key,
+        key=named(node.keys, wish.key),
         digest=node.keys.keyed_hash("idempotency_body", fields),
     )
+
+
+def named(keys: Keyring, key: str) -> str:
+    """What stands for an idempotency key: clients put into theirs what is about people."""
+    return keys.keyed_hash("idempotency_key", key).hex()
 
 
 @lru_cache(1000)

@@ -11,15 +11,18 @@ import orjson
 from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from api.base import named
 from api.body import BODY_BYTES_MAX, strict_json
 from api.clock import the_clock
 from api.custom_fields import of_its_aggregate
 from api.lines import Ordinals
 from api.problems import Problem
+from api.retention_rule import of_its_kind
 from commands import COMMANDS
 from commands.base import Command
 from commands.clock import TickClock
 from commands.custom_fields import DeclareCustomField, RetireCustomField
+from commands.retention_rule import RepealRetentionRule, SetRetentionRule
 from domain.values import Moment
 from eventstore.errors import EventStoreError, Overloaded
 from eventstore.writer import SHARED, Context, IdempotencyKey, Receipt
@@ -43,6 +46,8 @@ BY_NAME: dict[str, type[Command[Any]]] = {command.__name__: command for command 
 ADDRESSED: dict[type[Command[Any]], Callable[[Any], UUID]] = {
     DeclareCustomField: of_its_aggregate,
     RetireCustomField: of_its_aggregate,
+    SetRetentionRule: of_its_kind,
+    RepealRetentionRule: of_its_kind,
     TickClock: the_clock,
 }
 """Commands that need no id, for what they say tells the stream."""
@@ -91,7 +96,7 @@ class Delivery:
     """The commands of one request, handed to the writer in their order."""
 
     def __init__(self, node: Node, actor: UUID, name: str, correlation_id: UUID) -> None:
-        self._writer = node.writer
+        self._writer, self._keys = node.writer, node.keys
         self.actor, self.correlation_id = actor, correlation_id
         hashed = node.keys.keyed_hash
         self._scope = hashed("idempotency_scope", f"{actor} /commands")
@@ -154,8 +159,9 @@ class Delivery:
             command_id = uuid5(ITEMS, f"{digest.hex()} {self.ordinals.next(digest)}")
             key = IdempotencyKey(self._scope, str(command_id), b"", derived=True)
         else:
-            command_id = uuid5(ITEMS, keyed(self._scope, item.key.encode()).hex())
-            key = IdempotencyKey(self._scope, item.key, keyed(self._scope, content))
+            name = named(self._keys, item.key)
+            command_id = uuid5(ITEMS, f"{self._scope.hex()} {name}")
+            key = IdempotencyKey(self._scope, name, keyed(self._scope, content))
         return Context(
             actor=self.actor,
             correlation_id=self.correlation_id,

@@ -25,6 +25,8 @@ from api.process import Process
 from readmodels.question import GRACE_SECONDS
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from starlette.datastructures import URL
     from starlette.types import Receive, Scope, Send
 
@@ -177,8 +179,16 @@ class Turns:
 class Relayed(Response):
     """The answer to a question, handed on as it comes; withdrawn when nobody waits for it."""
 
-    def __init__(self, questions: Questions, asked: Asked, turn: Turn, address: URL) -> None:
+    def __init__(
+        self,
+        questions: Questions,
+        asked: Asked,
+        turn: Turn,
+        address: URL,
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
         self._questions, self._asked, self._turn, self._address = questions, asked, turn, address
+        self._more = headers or {}
         self.background = None
 
     async def __call__(self, _scope: Scope, receive: Receive, send: Send) -> None:
@@ -212,6 +222,7 @@ class Relayed(Response):
 
     def _handed_on(self, reply: httpx.Response) -> list[tuple[bytes, bytes]]:
         kept = {name: reply.headers[name] for name in HANDED_ON if name in reply.headers}
+        kept |= {name.lower(): value for name, value in self._more.items()}
         if NEXT in reply.headers:
             further = self._address.include_query_params(cursor=reply.headers[NEXT])
             kept["link"] = f'<{further}>; rel="next"'

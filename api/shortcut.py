@@ -59,7 +59,9 @@ class Shortcut:
             await self.app(scope, _again(messages, receive), send)
             return
         try:
-            reply = await done(self.node, entrance, id or new_id(entrance, wish), command, wish)
+            reply = await done(
+                self.node, entrance, id or new_id(self.node.keys, entrance, wish), command, wish
+            )
         except Exception as error:
             response = await told(Request(scope), error)
             await response(scope, receive, send)

@@ -75,8 +75,7 @@ async def relayed(
     """The answer of the read node to a question, never older than what other doors show."""
     node: Node = request.app.state.node
     known_at = None if when.known_at is None else await position_of(request, when.known_at)
-    if caller.personal:
-        await noted(request, caller, (), in_sql(sql))
+    recorded = await noted(request, caller, (), in_sql(sql)) if caller.personal else {}
     asked = Asked(
         sql=sql,
         as_of=when.as_of,
@@ -88,7 +87,8 @@ async def relayed(
         seconds=SECONDS_MAX,
         **more,
     )
-    return Relayed(node.questions, asked, request.app.state.turns.of(caller.actor), request.url)
+    turn = request.app.state.turns.of(caller.actor)
+    return Relayed(node.questions, asked, turn, request.url, recorded)
 
 
 def documented(schema: dict[str, Any]) -> dict[int | str, dict[str, Any]]:

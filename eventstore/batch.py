@@ -247,7 +247,9 @@ class Batch:
         if key is not None and (key.scope, key.key) in self._replies:
             digest, reply = self._replies[key.scope, key.key]
             if digest != key.digest:
-                return IdempotencyKeyReused(f"the key {key.key!r} was used with another body")
+                return IdempotencyKeyReused(
+                    "the idempotency key was used before, with another body"
+                )
             return reply
         if context.command_id in self._doing:
             return Pending(self._doing[context.command_id], again=True)

@@ -32,7 +32,10 @@ class Addressed(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class IdempotencyKey:
-    """A client's word for one wish: `scope` is who asks what of whom, `digest` the body."""
+    """A client's word for one wish: `scope` is who asks what of whom, `digest` the body.
+
+    It is stored as it is: doors give a keyed hash of what a client sent, which may name a person.
+    """
 
     scope: bytes
     key: str

@@ -137,6 +137,10 @@ MIGRATIONS: tuple[str, ...] = (
         BEFORE UPDATE OR DELETE OR TRUNCATE ON personal_read
         FOR EACH STATEMENT EXECUTE FUNCTION refuse_to_rewrite();
     """,
+    # Keys are kept as keyed hashes from here on; those from before stood in the clear.
+    """
+    DELETE FROM idempotency;
+    """,
 )
 
 

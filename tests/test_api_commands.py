@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from concurrent.futures import Future
 from datetime import UTC, datetime, timedelta
@@ -9,6 +10,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 from uuid import UUID, uuid4
 
+import psycopg
 import pytest
 from structlog.testing import capture_logs
 
@@ -134,6 +136,28 @@ def test_a_refusal_that_is_kept_repeats_nothing_personal(node: Node, ann: Client
         kept = cursor.execute("SELECT reply::text AS reply FROM idempotency").fetchall()
     assert any("CustomFieldMistyped" in row["reply"] for row in kept)
     assert not any("secret" in row["reply"] for row in kept)
+
+
+def test_an_idempotency_key_that_names_a_person_is_kept_nowhere_in_the_clear(
+    node: Node, ann: Client
+):
+    key, body = "wanda.secret@example.com", somebody()
+    ones = [ann.post("/leads", body, headers={"Idempotency-Key": key}) for _ in range(2)]
+    assert len({one.json()["id"] for one in ones}) == 1
+    line = json.dumps({"command": "CaptureLead", "key": key, "fields": somebody()})
+    ann.post("/commands", content=line, headers={"Content-Type": "application/x-ndjson"})
+    with psycopg.connect(node.workspace.database_url) as database:
+        tables = database.execute(
+            "SELECT tablename FROM pg_tables WHERE schemaname = 'backstory_default'"
+        ).fetchall()
+        stored = "\n".join(
+            str(row)
+            for (table,) in tables
+            for row in database.execute(f'SELECT t::text FROM backstory_default."{table}" t')
+        )
+    assert node.keys.keyed_hash("idempotency_key", key).hex() in stored, "the search works"
+    assert key not in stored
+    assert key.encode().hex() not in stored
 
 
 def test_a_refusal_is_a_conflict_with_its_reason(ann: Client):

@@ -23,6 +23,7 @@ import api.events
 import api.live
 from commands.lead import CaptureLead, QualifyLead
 from domain.base import HIDDEN
+from eventstore.reads import reads
 from readmodels.query import Moment, page
 from tests.doors import Client, a_node, listening
 
@@ -110,6 +111,33 @@ def test_an_event_comes_with_the_rows_it_changed(ann: Client, address: str, key:
     assert [row["status"] for row in second["rows"]["lead"]] == ["qualified"]
     assert second["rows"]["lead"][0]["name"] == LEAD["name"]
     assert second["rows"]["lead_status_change"][0]["event_id"] == second["event"]["event_id"]
+
+
+def test_what_is_told_is_recorded_as_read_before_it_is_told(
+    node: Node, ann: Client, address: str, start: int
+):
+    bob = UUID(int=0xB0B)
+    with told(address, node.api_keys.create(bob, "live"), f"after={start}") as client:
+        lead = captured(ann)
+        [message] = events(client, 1)
+        found = reads(node.workspace.log, actor=bob, limit=10)
+    assert message["event"]["data"]["name"] == LEAD["name"]
+    assert [(one.door, [str(id) for id in one.subjects]) for one in found] == [
+        ("WebSocket /live", [lead])
+    ]
+    assert set(found[0].fields) >= {"email", "name"}
+
+
+def test_what_is_told_without_personal_values_leaves_no_trace(
+    node: Node, ann: Client, address: str, start: int
+):
+    eve = UUID(int=0xE7E)
+    key = node.api_keys.create(eve, "live", personal=False)
+    with told(address, key, f"after={start}") as client:
+        captured(ann)
+        [message] = events(client, 1)
+    assert LEAD["name"] not in json.dumps(message)
+    assert reads(node.workspace.log, actor=eve, limit=10) == []
 
 
 def test_who_comes_again_goes_on_where_he_was(ann: Client, address: str, key: str, start: int):

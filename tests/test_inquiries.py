@@ -275,6 +275,17 @@ def test_the_log_and_questions_over_whole_tables_are_read_by_somebody_too(
     )
 
 
+def test_a_table_is_read_by_somebody_too(node: Node, ann: Client, story: dict[str, str]):
+    tom = UUID(int=0x70B)
+    with Client(node, tom) as client:
+        rows = client.get("/tables/lead_personal", params={"id": story["lead"]})
+        assert "wanda" in rows.text
+        assert client.get("/tables/customer").status_code == 200
+    found = asked(ann, "reads", record=story["lead"], user=str(tom))["readings"]
+    assert {one["door"] for one in found} == {"GET /tables/lead_personal"}
+    assert rows.headers["X-Request-Id"] in {one["request_id"] for one in found}
+
+
 def test_what_is_not_personal_and_who_may_not_see_it_leaves_no_trace(
     node: Node, eve: Client, story: dict[str, str]
 ):
