@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 import pytest
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, example, settings
 from hypothesis import given as whatever
 from hypothesis import strategies as st
 
@@ -29,8 +29,10 @@ from imports.report import Kept
 from imports.restore import KEPT_EVENTS, _plain
 from imports.revert import Revert
 from imports.runs import APART, find_run, runs
+from projections import DIMENSIONS
 from tests.imports_shop import DEALS, run, shop
 from tests.test_imports import deal, id_of, types
+from tests.test_retraction import followed
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -38,6 +40,9 @@ if TYPE_CHECKING:
     from imports.revert import Reverted
 
 MOSES = UUID("00000000-0000-4000-8000-0000000000d1")
+TOLD_ANEW = {"stage_since", "closed_at", "reason", "competitor", "revision"}
+"""Columns that tell when and why something became so: taking it back is something that happened."""
+
 OTHER_VALUES = [
     "D1,Violet,GTXPro,Acme,Won,10.02.2024,01.03.2024,4600,yes,40",
     "D2,Moses,MG Special,Branch,Won,11.02.2024,05.03.2024,50,no,0",
@@ -66,10 +71,12 @@ def ask(workspace: Workspace, command: Command[Any], stream_id: UUID) -> None:
         handle(writer, command, stream_id, Context(SYSTEM, uuid7())).result(10)
 
 
-def base(workspace: Workspace) -> dict[UUID, dict[str, Any]]:
-    """What is true of every record there is."""
+def base(workspace: Workspace, until: int | None = None) -> dict[UUID, dict[str, Any]]:
+    """What is true of every record there is; or was, when the log ended there."""
     states: dict[UUID, State[Any]] = {}
     for recorded in workspace.log.read():
+        if until is not None and recorded.position > until:
+            break
         if recorded.event.type.split(".")[0] not in APART:
             of = workspace.log.state_of(recorded.event)
             states[recorded.stream_id] = fold(
@@ -79,6 +86,26 @@ def base(workspace: Workspace) -> dict[UUID, dict[str, Any]]:
         id_: {f.name: _plain(f.name, state) for f in fields(state) if f.name not in KEPT_EVENTS}
         for id_, state in states.items()
         if state != type(state)()
+    }
+
+
+SHOWN = {
+    shape.table.name: [c.name for c in shape.table.columns if c.name not in TOLD_ANEW]
+    for dimension in DIMENSIONS
+    for shape in dimension.shapes
+    if shape.table.name in {"customer", "deal", "pipeline", "user"}
+}
+"""The tables of what a shop has, and their columns."""
+
+
+def rows(database: Any, position: int) -> dict[UUID, tuple[Any, ...]]:
+    """What the tables show of every record, as it was known at a position."""
+    return {
+        UUID(str(id_)): (name, *shown)
+        for name, columns in SHOWN.items()
+        for id_, *shown in database.query(
+            f"SELECT id, {', '.join(columns)} FROM {name}_at(known_at := {position})"
+        ).rows()
     }
 
 
@@ -280,6 +307,36 @@ CHANGES = st.lists(
 )
 
 
+def a_run_in_a_busy_base(
+    workspace: Workspace, folder: Path, first: list[str], second: list[str], changes: list[Any]
+) -> tuple[list[int], set[UUID], set[UUID]]:
+    """A run, changes by somebody, and the run taken back.
+
+    Where the log ended before, in between and then; records that somebody changed; and those kept.
+    """
+    run(workspace, shop(folder / "shop", first))
+    ends = [workspace.log.last_position()]
+    run(workspace, shop(folder / "shop", [*second, "E,Otto,MG Special,Acme,New,,,,no,"]))
+    touched = set()
+    for key, command in changes:
+        id_ = id_of("deal", key) if command.of is Deal else id_of("customer", "Acme")
+        head = workspace.log.last_position()
+        with suppress(Refusal):
+            ask(workspace, command, id_)
+        touched |= {id_} if workspace.log.last_position() > head else set()
+    ends.append(workspace.log.last_position())
+    _, kept = revert(workspace, path=folder / "kept.csv")
+    return [*ends, workspace.log.last_position()], touched, {UUID(row["id"]) for row in kept}
+
+
+def compare(kept: set[UUID], *bases: dict[UUID, Any]) -> None:
+    """After all, everything is as before the run, but for what was kept."""
+    before, changed, after = bases
+    for id_ in {*before, *changed, *after}:
+        expected = changed if id_ in kept else before
+        assert after.get(id_) == expected.get(id_)
+
+
 @settings(max_examples=12, suppress_health_check=list(HealthCheck))
 @whatever(first=FILES, second=FILES, changes=CHANGES)
 def test_all_but_the_conflicts_named_is_as_if_the_run_had_never_been(
@@ -287,23 +344,16 @@ def test_all_but_the_conflicts_named_is_as_if_the_run_had_never_been(
 ):
     folder = tmp_path_factory.mktemp("any")
     with Workspace.open(folder, database_url, f"w{uuid7().hex[-12:]}") as workspace:
-        run(workspace, shop(folder / "shop", first))
-        before = base(workspace)
-        run(workspace, shop(folder / "shop", [*second, "E,Otto,MG Special,Acme,New,,,,no,"]))
-        touched = set()
-        for key, command in changes:
-            deals = command.of is Deal
-            id_ = id_of("deal", key) if deals else id_of("customer", "Acme")
-            head = workspace.log.last_position()
-            with suppress(Refusal):
-                ask(workspace, command, id_)
-            touched |= {id_} if workspace.log.last_position() > head else set()
-        changed = base(workspace)
-        _, kept = revert(workspace, path=folder / "kept.csv")
-        after = base(workspace)
-        named = {UUID(row["id"]) for row in kept}
-        for id_ in {*before, *changed, *after} - named:
-            expected = changed if id_ in touched else before
-            assert after.get(id_) == expected.get(id_)
-        for id_ in named:
-            assert after.get(id_) == changed.get(id_)
+        ends, touched, kept = a_run_in_a_busy_base(workspace, folder, first, second, changes)
+        compare(touched | kept, *(base(workspace, end) for end in ends))
+
+
+@settings(max_examples=2, suppress_health_check=list(HealthCheck))
+@example(first=list(DEALS), second=OTHER_VALUES, changes=[("D3", WinDeal())])
+@whatever(first=FILES, second=FILES, changes=CHANGES)
+def test_so_are_the_tables(tmp_path_factory, database_url, first, second, changes):
+    folder = tmp_path_factory.mktemp("any")
+    with Workspace.open(folder, database_url, f"w{uuid7().hex[-12:]}") as workspace:
+        ends, touched, kept = a_run_in_a_busy_base(workspace, folder, first, second, changes)
+        with followed(workspace, folder) as database:
+            compare(touched | kept, *(rows(database, end) for end in ends))
