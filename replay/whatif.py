@@ -186,16 +186,14 @@ def what_if(
     _must_begin(question, question.until)
     _must_begin(question, question.as_of)
     base, other = Telling(replace(question, rules=question.rules.none())), Telling(question)
-    with (
-        closing(Tables(folder / "base")) as as_it_is,
-        closing(Tables(folder / "other")) as otherwise,
-    ):
-        _fold(as_it_is, base.pages(progress))
-        moment = question.as_of or _newest(as_it_is)
-        _must_begin(question, moment)
-        _fold(otherwise, other.pages(lambda at: progress(question.steps // 2 + at)))
-        other.check()
-        sides = Sides(as_it_is, otherwise)
+    newest = _fold(folder / "base", base.pages(progress))
+    moment = question.as_of or newest
+    _must_begin(question, moment)
+    _fold(folder / "other", other.pages(lambda at: progress(question.steps // 2 + at)))
+    other.check()
+    # Only now both are open: what a fold carries along takes more memory than to ask.
+    with closing(Tables(folder / "base")) as was, closing(Tables(folder / "other")) as would_be:
+        sides = Sides(was, would_be)
         yield _compared(other, sides, asked, moment), sides
 
 
@@ -211,14 +209,13 @@ def _must_begin(question: Question, end: int | datetime | None) -> None:
         )
 
 
-def _fold(tables: Tables, coming: Iterator[pa.Table]) -> None:
-    with tables.database.filling():
-        for _ in catch_up(tables, reader(coming)):
-            pass
-
-
-def _newest(tables: Tables) -> datetime:
-    [(moment,)] = tables.database.query("SELECT moment()").rows()
+def _fold(folder: Path, coming: Iterator[pa.Table]) -> datetime:
+    """Make tables of a log; the time of its newest event."""
+    with closing(Tables(folder)) as tables:
+        with tables.database.filling():
+            for _ in catch_up(tables, reader(coming)):
+                pass
+        [(moment,)] = tables.database.query("SELECT moment()").rows()
     return moment or datetime.min.replace(tzinfo=UTC)
 
 
