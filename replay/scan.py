@@ -136,7 +136,7 @@ def scan(
         for path in sorted(folder.rglob("*")) if folder.is_dir() else [folder]:
             if path.is_file() and not path.is_symlink():
                 progress(str(path))
-                for content in _decoded(path):
+                for content in decoded(path):
                     _look(done, str(path.relative_to(folder.parent)), content, needles)
     return done
 
@@ -163,7 +163,7 @@ def _rows(database_url: str) -> Iterator[tuple[str, bytes]]:
                     yield f"postgresql: {schema}.{table}", b"\n".join(cells)
 
 
-def _decoded(path: Path) -> Iterator[bytes]:
+def decoded(path: Path) -> Iterator[bytes]:
     """What a file holds, as it is and as what it is."""
     yield from _chunks(path)
     if path.suffix == ".duckdb":

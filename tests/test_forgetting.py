@@ -22,6 +22,8 @@ from eventstore.forgetting import SubjectIsForgotten
 from eventstore.workspace import Workspace
 from eventstore.writer import Context, Receipt, Writer
 from replay.rebuild import open_renewed
+from replay.scan import decoded
+from replay.snapshot import Format, write_snapshot
 from replay.tables import Here, catch_up, folder_of, open_tables
 from replay.verify import verify
 from tests.doors import Client
@@ -177,6 +179,29 @@ def test_the_tables_forget_digests_stay_and_all_follows_from_the_log(told: Works
     for value in (NAME, EMAIL, BODY):
         assert value.encode() not in stored[0].read_bytes()
     assert b"Bob Remains" in stored[0].read_bytes()
+
+
+def test_an_export_with_names_holds_nothing_of_who_was_forgotten_not_even_in_deleted_pages(
+    told: Workspace, tmp_path: Path
+):
+    def exported(how: Format, name: str) -> str:
+        write_snapshot(tables, told, tmp_path / name, how, personal=True)
+        files = [path for path in (tmp_path / name).rglob("*") if path.is_file()]
+        return b"\n".join(part for path in files for part in decoded(path)).decode(
+            "utf-8", "replace"
+        )
+
+    with closing(open_tables(told)) as tables:
+        for how in Format:
+            found = exported(how, f"before-{how.value}")
+            assert all(value in found for value in (NAME, EMAIL, BODY)), "the control"
+        forget(told)
+        catch_up(tables, told.log, told.log.last_position())
+        assert tables.leftovers, "the file it is taken from may still hold the values"
+        for how in Format:
+            found = exported(how, f"after-{how.value}")
+            assert "Bob Remains" in found
+            assert not any(value in found for value in (NAME, EMAIL, BODY))
 
 
 @pytest.fixture
