@@ -95,7 +95,7 @@ def declared() -> Catalog:
 
     with (
         tempfile.TemporaryDirectory() as folder,
-        closing(Tables(Path(folder), lambda _: _sealed)) as empty,
+        closing(Tables(Path(folder), lambda _: lambda _: _sealed)) as empty,
     ):
         return catalog_of(empty.database)
 

@@ -31,7 +31,7 @@ COLUMNS = (
 
 
 def leaf_hashes(rows: pa.Table) -> list[bytes]:
-    """The hash of each row of `Log.read_leaves`."""
+    """The hash of each row of `Log.read_arrow`."""
     return [sha256(leaf).digest() for leaf in _leaves(rows)]
 
 

@@ -40,10 +40,11 @@ if TYPE_CHECKING:
     from eventstore.keys import Keyring
 
 ARROW = """
-    SELECT notification_id AS position, event_id::text AS event_id,
-        originator_id::text AS stream_id, originator_version AS version, topic AS type,
-        recorded_at, occurred_at, actor::text AS actor, correlation_id::text AS correlation_id,
-        causation_id::text AS causation_id, state AS data
+    SELECT notification_id AS position, uuid_send(event_id) AS event_id,
+        uuid_send(originator_id) AS stream_id, originator_version AS version, topic AS type,
+        recorded_at, occurred_at, uuid_send(actor) AS actor,
+        uuid_send(correlation_id) AS correlation_id, uuid_send(causation_id) AS causation_id,
+        state AS data
     FROM "{schema}".log_events WHERE notification_id > {after} AND {which}
     ORDER BY notification_id LIMIT {limit}
 """
@@ -51,15 +52,6 @@ ARROW = """
 PART = """
     (get_byte(uuid_send(originator_id), 14) * 256 + get_byte(uuid_send(originator_id), 15))
     % {of} = {number}
-"""
-LEAVES = """
-    SELECT notification_id AS position, uuid_send(event_id) AS event_id,
-        uuid_send(originator_id) AS stream_id, originator_version AS version, topic AS type,
-        recorded_at, occurred_at, uuid_send(actor) AS actor,
-        uuid_send(correlation_id) AS correlation_id, uuid_send(causation_id) AS causation_id,
-        state AS data
-    FROM "{schema}".log_events WHERE notification_id > {after}
-    ORDER BY notification_id LIMIT {limit}
 """
 NOTHING_SOUGHT = Sought()
 IN_ORDER = "-csearch_path={} -cenable_seqscan=off -cenable_sort=off"
@@ -258,30 +250,23 @@ class Log(Application[UUID]):
         decode = self.mapper.to_domain_event
         return [cast("RecordedEvent", decode(row)) for row in rows]
 
-    def unseal(self, subjects: Sequence[UUID]) -> Callable[[UUID, str, str, str], str | None]:
-        """What opens the personal values of these subjects: `Keyring.decrypt` with their keys."""
+    def unseal(self, subjects: Sequence[UUID]) -> Callable[[UUID], Callable[..., str | None]]:
+        """What opens the personal values of these subjects: `Keyring.opens` with their keys."""
         if self.keys is None:
             raise ValueError("the workspace was opened without its keys")
         with self.cursor() as cursor:
             self.forgotten.heed(cursor)
             self.keys.load(cursor, subjects, make=False)
-        return self.keys.decrypt
+        return self.keys.opens
 
     def read_arrow(self, after: int, limit: int, part: tuple[int, int] | None = None) -> pa.Table:
-        """Rows after a position as one Arrow table, `data` undecoded: what projections read.
+        """Rows after a position as one Arrow table, ids as bytes, `data` undecoded.
 
         With `part`, a number and of how many, only those of the streams in that part.
         """
         which = PART.format(number=int(part[0]), of=int(part[1])) if part else "true"
-        return self._arrow(ARROW, after, limit, which)
-
-    def read_leaves(self, after: int, limit: int) -> pa.Table:
-        """`read_arrow` with ids as bytes: what `leaf.leaf_hashes` hashes."""
-        return self._arrow(LEAVES, after, limit)
-
-    def _arrow(self, select: str, after: int, limit: int, which: str = "true") -> pa.Table:
         # The schema's name was checked when the workspace was opened.
-        statement = select.format(
+        statement = ARROW.format(
             schema=self.schema, after=int(after), limit=int(limit), which=which
         )
         try:

@@ -104,7 +104,7 @@ class Sealer:
     def _extend(self, cursor: Cursor[DictRow]) -> tuple[Checkpoint | None, int | None]:
         tiles = Tiles(cursor)
         size, position = self._begun(tiles)
-        rows = self.log.read_leaves(position, STEP_EVENTS)
+        rows = self.log.read_arrow(position, STEP_EVENTS)
         if not len(rows):
             return None, None  # another process has just done it
         positions = rows["position"].to_pylist()

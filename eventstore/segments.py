@@ -75,7 +75,7 @@ def name_of(first: int, after: int) -> str:
 
 
 def write_segment(path: Path, rows: pa.Table, before: Frontier, note: str) -> None:
-    """Write rows of `Log.read_leaves` as the segment that continues a tree."""
+    """Write rows of `Log.read_arrow` as the segment that continues a tree."""
     about = {"peaks": [base64.b64encode(peak).decode() for peak in before.hashes], "note": note}
     columns = [_as_uuids(rows[name]) if name in IDS else rows[name] for name in COLUMNS]
     table = pa.table(dict(zip(COLUMNS, columns, strict=True)))
@@ -86,7 +86,7 @@ def write_segment(path: Path, rows: pa.Table, before: Frontier, note: str) -> No
 
 
 def read_segment(name: str, content: bytes) -> tuple[Segment, pa.Table]:
-    """What a segment says of itself, and its rows as `Log.read_leaves` gives them."""
+    """What a segment says of itself, and its rows as `Log.read_arrow` gives them."""
     try:
         with pq.ParquetFile(io.BytesIO(content)) as file:
             segment = _said(name, file.schema_arrow.metadata)

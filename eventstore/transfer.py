@@ -118,7 +118,7 @@ class Refill:
             raise LogNotEmpty(LogNotEmpty.__doc__)
 
     def append(self, rows: pa.Table, leaves: Sequence[bytes]) -> None:
-        """Store rows of `Log.read_leaves` as they are, positions and all, and their leaves."""
+        """Store rows of `Log.read_arrow` as they are, positions and all, and their leaves."""
         named = rows.rename_columns([STORED.get(name, name) for name in rows.column_names])
         self._ingest("log_events", named)
         positions = rows["position"].to_pylist()

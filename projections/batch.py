@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 ROW = f"{AT}row"
 POISON = {
     "position": pl.Int64(),
-    "stream_id": pl.String(),
+    "stream_id": pl.Binary(),
     "type": pl.String(),
     "error": pl.String(),
 }

@@ -2,38 +2,33 @@
 
 from __future__ import annotations
 
-import json
 from copy import copy
 from dataclasses import dataclass
 from operator import attrgetter
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
 import duckdb
-import msgspec
-import orjson
 import polars as pl
 
 from domain.base import Event
+from projections.documents import KIND, NOT_EXACT, fault, held, lifted, read, reader
 from projections.fields import (
     JSON,
     JSON_ARRAY,
     JSON_OBJECT,
-    UUID_,
-    VARCHAR,
-    ColumnType,
     FieldType,
     fields_of,
     polars_type,
+    views,
 )
 from readmodels.schema import quoted
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     import pyarrow as pa
 
 FAULTS = {"row": pl.UInt32(), "error": pl.String()}
-NOT_EXACT = "has a value that its column cannot hold exactly"
 
 
 @dataclass(frozen=True)
@@ -54,9 +49,10 @@ class Decoder:
     def __init__(self, events: Iterable[type[Event]]) -> None:
         self._current = {event.type: event for event in events}
         self._lifted = {old: event for event in self._current.values() for old in event.lifts}
-        self._readers = {event: _reader(fields_of(event)) for event in self._current.values()}
+        self._readers = {event: reader(fields_of(event)) for event in self._current.values()}
         self._duckdb = duckdb.connect(":memory:", config={"threads": 1})
         self._duckdb.execute("SET TimeZone = 'UTC'")
+        self._duckdb.execute("SET arrow_lossless_conversion = true")  # ids stay 16 bytes
 
     def another(self) -> Decoder:
         """A decoder like this one, for another thread."""
@@ -73,19 +69,19 @@ class Decoder:
         faults = dict.fromkeys(stored["row"].filter(~readable), "is not UTF-8")
         stored = stored.filter(readable) if faults else stored
         groups = stored.partition_by("type", as_dict=True, include_key=False)
-        read: list[_Read] = []
+        found: list[_Read] = []
         for (type_,), group in groups.items():
             event = self._current.get(type_) or self._lifted.get(type_)
             if event is None:
                 faults |= dict.fromkeys(group["row"], f"the type {type_} is unknown")
                 continue
-            documents = dict(group.iter_rows())
+            documents = dict(zip(group["row"].to_list(), group["data"].to_list(), strict=True))
             if type_ not in self._current:
-                documents = _lifted(event.lifts[type_], documents, faults)
-            read.append(self._read(event, documents, faults))
-        self._cast(read, faults)
+                documents = lifted(event.lifts[type_], documents, faults)
+            found.append(self._read(event, documents, faults))
+        self._cast(found, faults)
         frames: dict[type[Event], list[pl.DataFrame]] = {}
-        for each in read:
+        for each in found:
             frames.setdefault(each.event, []).append(each.frame(faults))
         merged = {event: pl.concat(parts) for event, parts in frames.items()}
         return Decoded(
@@ -96,34 +92,17 @@ class Decoder:
     def _read(
         self, event: type[Event], documents: Mapping[int, bytes], faults: dict[int, str]
     ) -> _Read:
-        """Documents of one class as columns, each value of its kind; texts still as texts.
-
-        A document that is written as we write has each field once; others are looked at again.
-        """
-        fields, decode = fields_of(event), self._readers[event].decode
-        rows: list[int] = []
-        found: list[Any] = []
-        for row, document in documents.items():
-            try:
-                # The hot lines of decoding: 1 microsecond for 600 bytes, 2 with the columns.
-                one = decode(document)
-                plain = encode(one) == document and b"\\u" not in document
-            except (msgspec.DecodeError, RecursionError):
-                faults[row] = _fault(fields, document) or NOT_EXACT
-                continue
-            if not plain and (wrong := _fault(fields, document)):
-                faults[row] = wrong
-                continue
-            rows.append(row)
-            found.append(one)
-        read = _Read(event, pl.Series("row", rows, pl.UInt32), {})
+        """Documents of one class as columns, each value of its kind; texts still as texts."""
+        fields = fields_of(event)
+        values = read(fields, self._readers[event].decode, documents, faults)
+        found = _Read(event, pl.Series("row", list(values), pl.UInt32), {})
         for name, field in fields.items():
-            read.columns[name] = column = _column(field, map(attrgetter(name), found))
-            if opening := _OPENING.get(_held(field)):
+            found.columns[name] = column = _column(field, map(attrgetter(name), values.values()))
+            if opening := _OPENING.get(held(field)):
                 told = column.str.starts_with(opening).fill_null(field.nullable)
-                for row in read.rows.filter(~told):
-                    faults[row] = _fault(fields, documents[row])
-        return read
+                for row in found.rows.filter(~told):
+                    faults[row] = fault(fields, documents[row])
+        return found
 
     def _cast(self, read: Sequence[_Read], faults: dict[int, str]) -> None:
         """Give texts the types of their columns, exactly.
@@ -133,16 +112,15 @@ class Decoder:
         places: dict[str, list[tuple[_Read, str]]] = {}
         for each in read:
             for name, field in fields_of(each.event).items():
-                if _held(field).polars != each.columns[name].dtype or _held(field) is UUID_:
-                    places.setdefault(_held(field).sql, []).append((each, name))
+                if held(field).polars != each.columns[name].dtype:
+                    places.setdefault(held(field).sql, []).append((each, name))
         if not places:
             return
         texts = [
             pl.concat([each.columns[n] for each, n in of]).alias(sql) for sql, of in places.items()
         ]
-        self._duckdb.register(
-            "texts", pl.concat([t.to_frame() for t in texts], how="horizontal_extend")
-        )
+        frames = [text_.to_frame() for text_ in texts]
+        self._duckdb.register("texts", views(pl.concat(frames, how="horizontal_extend")))
         cast = ", ".join(f"{_exactly(sql)} AS {quoted(sql)}" for sql in places)
         frame = pl.DataFrame(self._duckdb.execute(f"SELECT {cast} FROM texts").to_arrow_table())
         self._duckdb.unregister("texts")
@@ -188,41 +166,16 @@ def _is_text(document: bytes) -> bool:
     return True
 
 
-def _held(field: FieldType) -> ColumnType:
-    """What stands in the log: of a personal field its ciphertext."""
-    return VARCHAR if field.personal else field.type
-
-
-encode = msgspec.json.Encoder().encode
-
 _OPENING = {JSON_OBJECT: "{", JSON_ARRAY: "["}
-
-_KIND: dict[pl.DataType, Any] = {
-    pl.Int64(): Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)],
-    pl.Float64(): float,
-    pl.Boolean(): bool,
-}
-
-
-def _reader(fields: Mapping[str, FieldType]) -> msgspec.json.Decoder[Any]:
-    """Reads documents that have exactly these fields, each of its kind."""
-    kinds: list[tuple[str, Any]] = []
-    for name, field in fields.items():
-        kind = _KIND.get(_held(field).polars, str)
-        if _held(field).sql == JSON.sql:
-            kind = msgspec.Raw  # its text stays as it is in the log
-        kinds.append((name, kind | None if field.nullable and kind is not msgspec.Raw else kind))
-    shape = msgspec.defstruct("Shape", kinds, forbid_unknown_fields=True, gc=False)
-    return msgspec.json.Decoder(shape)
 
 
 def _column(field: FieldType, values: Iterable[Any]) -> pl.Series:
     """Values as a column; what is told as text stays text for now."""
-    if _held(field).sql == JSON.sql:
+    if held(field).sql == JSON.sql:
         texts = (str(value, "utf-8") for value in values)
         return pl.Series([None if text_ == "null" else text_ for text_ in texts], dtype=pl.String)
-    kind = _held(field).polars
-    return pl.Series(list(values), dtype=kind if kind in _KIND else pl.String())
+    kind = held(field).polars
+    return pl.Series(list(values), dtype=kind if kind in KIND else pl.String())
 
 
 def _exactly(sql: str) -> str:
@@ -237,60 +190,3 @@ def _exactly(sql: str) -> str:
     places = sql.removesuffix(")").split(",")[1]
     plain = f"regexp_full_match({value}, '-?[0-9]+([.][0-9]{{1,{places}}})?')"
     return f"CASE WHEN {plain} OR {cast} = {wide} THEN {cast} END"
-
-
-def _fault(fields: Mapping[str, FieldType], document: bytes) -> str:
-    """In words, what is wrong with an event, if anything; looked at in Python, for it is rare."""
-    try:
-        orjson.loads(document)
-    except ValueError:
-        return "is not JSON"
-    pairs = json.loads(document, object_pairs_hook=tuple)
-    if not isinstance(pairs, tuple):
-        return "is not a JSON object"
-    names = [name for name, _ in pairs]
-    for found, wrong in (
-        (sorted(set(fields) - set(names)), "lacks"),
-        (sorted({name for name in names if name not in fields}), "has the unknown"),
-        (sorted({name for name in names if names.count(name) > 1}), "repeats"),
-    ):
-        if found:
-            return f"{wrong} {', '.join(found)}"
-    return _misfit(fields, dict(pairs))
-
-
-def _misfit(fields: Mapping[str, FieldType], values: dict[str, Any]) -> str:
-    for name, value in values.items():
-        kind = _KINDS[type(value)]
-        allowed = _held(fields[name]).json
-        if value is None and not fields[name].nullable and kind not in allowed:
-            return f"has no {name}"
-        if value is not None and kind not in allowed:
-            return f"has a {kind} in {name}"
-    return ""
-
-
-_KINDS = {
-    str: "VARCHAR",
-    bool: "BOOLEAN",
-    int: "BIGINT",
-    float: "DOUBLE",
-    tuple: "OBJECT",
-    list: "ARRAY",
-    type(None): "NULL",
-}
-
-
-def _lifted(
-    lift: Callable[[dict[str, Any]], dict[str, Any]],
-    documents: Mapping[int, bytes],
-    faults: dict[int, str],
-) -> dict[int, bytes]:
-    """Documents of an older shape in the shape of today."""
-    lifted: dict[int, bytes] = {}
-    for row, document in documents.items():
-        try:
-            lifted[row] = orjson.dumps(lift(orjson.loads(document)))
-        except Exception as error:  # noqa: BLE001 - any failure of a lift makes a poisoned event
-            faults[row] = f"cannot be lifted: {type(error).__name__}"
-    return lifted

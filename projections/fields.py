@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
 from functools import cache
-from typing import Annotated, Any, Literal, Union, get_args, get_origin
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Union, get_args, get_origin
 from uuid import UUID
 
 import polars as pl
@@ -15,6 +15,9 @@ from pydantic import AwareDatetime
 from pydantic.fields import FieldInfo
 
 from domain.base import Event, PersonalMark
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +48,7 @@ VARCHAR = ColumnType("VARCHAR", pl.String(), _TEXT)
 BIGINT = ColumnType("BIGINT", pl.Int64(), _WHOLE)
 DOUBLE = ColumnType("DOUBLE", pl.Float64(), _WHOLE | {"DOUBLE"})
 BOOLEAN = ColumnType("BOOLEAN", pl.Boolean(), frozenset({"BOOLEAN"}))
-UUID_ = ColumnType("UUID", pl.String(), _TEXT)
+UUID_ = ColumnType("UUID", pl.Binary(), _TEXT)
 DATE = ColumnType("DATE", pl.Date(), _TEXT)
 TIMESTAMPTZ = ColumnType("TIMESTAMPTZ", pl.Datetime("us", "UTC"), _TEXT)
 UBIGINT = ColumnType("UBIGINT", pl.UInt64(), frozenset({"UBIGINT"}))
@@ -138,6 +141,11 @@ def polars_type(sql: str) -> pl.DataType:
         digits, places = sql.removeprefix("DECIMAL(").removesuffix(")").split(",")
         return pl.Decimal(int(digits), int(places))
     return _BY_SQL[sql]
+
+
+def views(frame: pl.DataFrame) -> pa.Table:
+    """Columns for DuckDB, of which no text is copied; what Polars does by itself copies them."""
+    return frame.to_arrow(compat_level=pl.CompatLevel.newest())
 
 
 _BY_SQL = {

@@ -86,7 +86,7 @@ def _value(frame: pl.DataFrame, source: Source, kind: pl.DataType) -> pl.Series:
         case "envelope":
             return frame[AT + source.name]
         case _:
-            value = str(source.value) if isinstance(source.value, UUID) else source.value
+            value = source.value.bytes if isinstance(source.value, UUID) else source.value
             return _repeated(value, kind, len(frame))
 
 

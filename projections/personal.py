@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from itertools import groupby
+from operator import itemgetter
 from typing import TYPE_CHECKING
 from uuid import UUID
 
@@ -11,7 +12,7 @@ import duckdb
 import polars as pl
 
 from projections.batch import POISON
-from projections.fields import ColumnType, FieldType, fields_of
+from projections.fields import JSON, ColumnType, FieldType, fields_of, views
 from projections.fold import AT
 from projections.shape import Shape
 from readmodels.schema import quoted, text
@@ -21,17 +22,27 @@ if TYPE_CHECKING:
 
     _Place = tuple[type[Event], str]
 
-Decrypt = Callable[[UUID, str, str, str], str | None]
-"""(subject, event id, field, sealed text) -> JSON of the value; None when the key is gone.
+Open = Callable[[str, str, str], str | None]
+"""(event id, field, sealed text) -> JSON of the value; None when the key is gone.
 
 Raises ValueError when the text is damaged, or was sealed for another event or field.
 """
 
-Unseal = Callable[[Sequence[UUID]], Decrypt]
-"""Has the keys of these subjects at hand, and gives what opens their values."""
+Unseal = Callable[[Sequence[UUID]], Callable[[UUID], Open]]
+"""Has the keys of these subjects at hand, and gives for each what opens its values."""
 
 SUBJECT = r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"
-_SUBJECT = slice(len("enc1:"), len("enc1:") + 36)
+_SUBJECT = len("enc1:")
+_WHERE = {"position": "position", "stream_id": "id", "type": "type", "event_id": "event_id"}
+_OPENED = ("subject", "place", "event_id", "field", "text")
+_HEX = pl.col("event_id").bin.encode("hex")
+_as_text = pl.concat_str(
+    [
+        _HEX.str.slice(begin, length)
+        for begin, length in ((0, 8), (8, 4), (12, 4), (16, 4), (20, 12))
+    ],
+    separator="-",
+)
 
 
 class Opener:
@@ -41,6 +52,7 @@ class Opener:
         self._unseal = unseal
         self._duckdb = duckdb.connect(":memory:", config={"threads": 1})
         self._duckdb.execute("SET TimeZone = 'UTC'")
+        self._duckdb.execute("SET arrow_lossless_conversion = true")  # ids stay 16 bytes
         self._shown: dict[type[Event], dict[str, FieldType]] = {}
         for shape in shapes:
             for event, sources in shape.sources.items():
@@ -57,96 +69,82 @@ class Opener:
         Second, the values that could not be opened though their key is at hand: they are NULL.
         """
         shown = {event: frames[event] for event in self._shown if event in frames}
-        sealed = {(e, name): frame[name] for e, frame in shown.items() for name in self._shown[e]}
-        subjects = _subjects(sealed.values())
-        decrypt = self._unseal(list(subjects.values()))
-        plain: dict[_Place, pl.Series] = {}
-        faults = [pl.DataFrame(schema=POISON)]
-        for (event, name), texts in sealed.items():
-            event_ids = shown[event][f"{AT}event_id"]
-            plain[event, name], wrong = _decrypted(texts, event_ids, subjects, decrypt)
-            faults += [_fault(shown[event], place, error) for place, error in wrong.items()]
-        columns = self._typed(plain, sealed)
-        opened = {
-            event: pl.DataFrame({c.name: c for c in (*frame.get_columns(), *columns[event])})
-            for event, frame in shown.items()
-        }
-        return opened, pl.concat(faults)
+        kinds = {(event, n): f.type for event in shown for n, f in self._shown[event].items()}
+        if not kinds:
+            return shown, pl.DataFrame(schema=POISON)
+        # All values are one column, those of a type side by side: it takes as long as for one.
+        places = sorted(kinds, key=lambda place: kinds[place].sql)
+        sealed = pl.concat([_sealed(shown[event], name) for event, name in places])
+        plain, faults = self._decrypted(sealed)
+        lengths: dict[ColumnType, int] = {}
+        for event, name in places:
+            kind = kinds[event, name]
+            lengths[kind] = lengths.get(kind, 0) + len(shown[event])
+        typed, digests = self._typed(plain, sealed["text"], lengths)
+        columns = {event: frame.to_dict() for event, frame in shown.items()}
+        for event, name in places:
+            kind, length = kinds[event, name], len(shown[event])
+            columns[event] |= {name: typed[kind][:length], f"{name}#": digests[:length]}
+            typed[kind], digests = typed[kind][length:], digests[length:]
+        return {event: pl.DataFrame(of) for event, of in columns.items()}, faults
+
+    def _decrypted(self, sealed: pl.DataFrame) -> tuple[pl.Series, pl.DataFrame]:
+        """Values as JSON, and what is wrong with those that cannot be opened."""
+        some = sealed.with_row_index("place").filter(pl.col("text").is_not_null())
+        some = some.with_columns(subject=pl.col("text").str.slice(_SUBJECT, 36), event_id=_as_text)
+        # What is of one person together: what opens it is made once.
+        some = some.sort(pl.col("subject").hash())
+        subjects = _subjects(some["subject"])
+        opens = self._unseal(list(subjects.values()))
+        values: list[str | None] = [None] * len(sealed)
+        wrong: dict[int, str] = {}
+        columns = (some[name].to_list() for name in _OPENED)
+        for subject, of in groupby(zip(*columns, strict=True), itemgetter(0)):
+            opened = opens(subjects[subject]) if subject in subjects else _unsealed
+            for _, place, event_id, field, text_ in of:
+                try:
+                    # The hot line where there are keys: 1.3 microseconds, 0.5 of them the cipher's.
+                    values[place] = opened(event_id, field, text_)
+                except ValueError as error:
+                    wrong[place] = str(error)
+        faults = sealed[list(wrong)].with_columns(pl.Series("error", wrong.values(), pl.String))
+        return pl.Series(values, dtype=pl.String), faults.select(*POISON)
 
     def _typed(
-        self, plain: Mapping[_Place, pl.Series], sealed: Mapping[_Place, pl.Series]
-    ) -> dict[type[Event], list[pl.Series]]:
-        """Values as typed columns, and digests of what the log has in their place.
-
-        All columns of a type are one, and all types one statement: that takes as long as one.
-        """
-        places: dict[ColumnType, list[_Place]] = {}
-        for event, name in plain:
-            places.setdefault(self._shown[event][name].type, []).append((event, name))
-        typed: dict[type[Event], list[pl.Series]] = {event: [] for event in self._shown}
-        if not places:
-            return typed
-        texts: list[pl.DataFrame] = []
-        wanted: list[str] = []
-        for number, (kind, of) in enumerate(places.items()):
-            told, stored = (pl.concat([each[place] for place in of]) for each in (plain, sealed))
-            texts.append(pl.DataFrame([told.alias(f"p{number}"), stored.alias(f"s{number}")]))
-            wanted += [
-                f"TRY(json_transform_strict(p{number}, {text(quoted(kind.sql))})) AS p{number}",
-                f"md5_number_lower(s{number}) AS s{number}",
-            ]
-        self._duckdb.register("texts", pl.concat(texts, how="horizontal_extend"))
-        result = self._duckdb.execute(f"SELECT {', '.join(wanted)} FROM texts")
-        rows = pl.DataFrame(result.to_arrow_table())
+        self, plain: pl.Series, sealed: pl.Series, lengths: Mapping[ColumnType, int]
+    ) -> tuple[dict[ColumnType, pl.Series], pl.Series]:
+        """Values as columns of so many of each type, and digests of what the log has for them."""
+        texts = [sealed.alias("sealed").to_frame()]
+        for kind, length in lengths.items():
+            texts.append(plain[:length].alias(kind.sql).to_frame())
+            plain = plain[length:]
+        self._duckdb.register("texts", views(pl.concat(texts, how="horizontal_extend")))
+        wanted = ", ".join(f"{_transformed(kind)} AS {quoted(kind.sql)}" for kind in lengths)
+        sql = f"SELECT md5_number_lower(sealed) AS sealed, {wanted} FROM texts"
+        rows = pl.DataFrame(self._duckdb.execute(sql).to_arrow_table())
         self._duckdb.unregister("texts")
-        for number, (kind, of) in enumerate(places.items()):
-            values, digests = (
-                rows[f"p{number}"].cast(kind.polars),
-                rows[f"s{number}"].cast(pl.UInt64),
-            )
-            begin = 0
-            for event, name in of:
-                length = len(plain[event, name])
-                typed[event] += [
-                    values[begin : begin + length].alias(name),
-                    digests[begin : begin + length].alias(f"{name}#"),
-                ]
-                begin += length
-        return typed
+        typed = {kind: rows[kind.sql][:n].cast(kind.polars) for kind, n in lengths.items()}
+        return typed, rows["sealed"].cast(pl.UInt64)
 
 
-def _subjects(sealed: Iterable[pl.Series]) -> dict[str, UUID]:
+def _unsealed(_event_id: str, field: str, _text: str) -> None:
+    raise ValueError(f"{field} is not sealed")
+
+
+def _sealed(frame: pl.DataFrame, field: str) -> pl.DataFrame:
+    """The values of a field as the log has them, and where they stand."""
+    columns = {name: frame[f"{AT}{of}"] for name, of in _WHERE.items()}
+    named = pl.Series([field]).new_from_index(0, len(frame))
+    return pl.DataFrame(columns | {"field": named, "text": frame[field]})
+
+
+def _subjects(names: pl.Series) -> dict[str, UUID]:
     """Whose values these are, by their ids as text."""
-    names = [texts.str.slice(_SUBJECT.start, 36).unique() for texts in sealed]
-    found = set(pl.concat(names).drop_nulls()) if names else set()
-    return {name: UUID(name) for name in sorted(found) if re.fullmatch(SUBJECT, name)}
+    found = names.unique()
+    return {name: UUID(name) for name in found.filter(found.str.contains(f"^{SUBJECT}$"))}
 
 
-def _decrypted(
-    sealed: pl.Series, event_ids: pl.Series, subjects: Mapping[str, UUID], decrypt: Decrypt
-) -> tuple[pl.Series, dict[int, str]]:
-    """The values of one field as JSON, and what is wrong with those that cannot be opened."""
-    values: list[str | None] = []
-    wrong: dict[int, str] = {}
-    for place, (text_, event_id) in enumerate(zip(sealed, event_ids, strict=True)):
-        try:
-            # The hot line where there are keys: 4 microseconds, most of them the keyring's.
-            values.append(
-                text_ and decrypt(subjects[text_[_SUBJECT]], event_id, sealed.name, text_)
-            )
-        except KeyError:
-            values.append(None)
-            wrong[place] = f"{sealed.name} is not sealed"
-        except ValueError as error:
-            values.append(None)
-            wrong[place] = str(error)
-    return pl.Series("plain", values, pl.String), wrong
-
-
-def _fault(frame: pl.DataFrame, place: int, error: str) -> pl.DataFrame:
-    where = frame[place].select(
-        pl.col(f"{AT}position").alias("position"),
-        pl.col(f"{AT}id").alias("stream_id"),
-        pl.col(f"{AT}type").alias("type"),
-    )
-    return where.with_columns(pl.lit(error).alias("error"))
+def _transformed(kind: ColumnType) -> str:
+    """JSON as a value of a type; NULL if it is none."""
+    value = f"TRY(json_transform_strict({quoted(kind.sql)}, {text(quoted(kind.sql))}))"
+    return f"{value}::VARCHAR" if kind.sql == JSON.sql else value

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
+from uuid import UUID
 
 import polars as pl
 import pyarrow as pa
 
-from projections.fields import JSON, polars_type
+from projections.fields import JSON, UUID_, polars_type, views
 from readmodels.bookmark import Bookmark
-from readmodels.schema import Table, quoted, text
+from readmodels.schema import Column, Table, quoted, text
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -77,7 +78,7 @@ class Store:
     def read(self, part: str, clauses: str) -> pl.DataFrame:
         """Rows of a stored table, which the clauses may call `stored`."""
         schema = self.schema(part)
-        names = ", ".join(f"stored.{quoted(name)}" for name in schema)
+        names = ", ".join(_read_as(column) for column in self._columns[part])
         sql = f"SELECT {names} FROM {self.named(part)} AS stored {clauses}"
         rows = pl.DataFrame(self._connection.execute(sql).to_arrow_table())
         return rows if rows.schema == schema else rows.cast(schema)
@@ -159,7 +160,7 @@ class Store:
         types = {column.name: column.type for column in self._columns[part]}
         if keys.width == 1 and len(keys) <= FEW_KEYS:
             [name] = keys.columns
-            values = ", ".join(f"{text(str(key))}::{types[name]}" for key in keys[name])
+            values = ", ".join(f"{text(_as_text(key))}::{types[name]}" for key in keys[name])
             yield "", f"stored.{quoted(name)} IN ({values})"
             return
         same = (f"stored.{quoted(k)} = keys.{quoted(k)}::{types[k]}" for k in keys.columns)
@@ -178,8 +179,7 @@ class Store:
         if "\0" not in spelled:
             yield spelled
             return
-        # Views: texts are not copied. It halves what an insert costs.
-        handed = rows.to_arrow(compat_level=pl.CompatLevel.newest())
+        handed = views(rows)
         schema = pa.schema(
             [f.with_metadata(AS_JSON) if f.name in documents else f for f in handed.schema]
         )
@@ -234,7 +234,15 @@ def _spelled(name: str, rows: pl.DataFrame) -> str:
 
 
 def _as_text(value: object) -> str:
+    if isinstance(value, bytes):
+        return str(UUID(bytes=value))
     return repr(value) if isinstance(value, float) else str(value)
+
+
+def _read_as(column: Column) -> str:
+    """A column of a stored table as Polars has it: ids as bytes."""
+    name = f"stored.{quoted(column.name)}"
+    return f"{name}::BLOB AS {quoted(column.name)}" if column.type == UUID_.sql else name
 
 
 class Carried:

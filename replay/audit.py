@@ -100,7 +100,7 @@ def audit_workspace(
     path = workspace.directory / FILE
     kept = [*notes(path)] if path.exists() else []
     with log.cursor() as cursor:
-        return audit(log.read_leaves, cursor, trusted, [*held, *kept], progress)
+        return audit(log.read_arrow, cursor, trusted, [*held, *kept], progress)
 
 
 class _Run:

@@ -219,7 +219,7 @@ class _Segments:
     def _written(self, size: int, newest: Checkpoint, tiles: Tiles) -> tuple[str, str]:
         """A new segment, once it is certain that it is part of what was sealed."""
         before, count = self.tree, min(SEGMENT_EVENTS, size - self.tree.size)
-        rows = self.log.read_leaves(self.position, count)
+        rows = self.log.read_arrow(self.position, count)
         tree = Frontier(before.size, before.hashes)
         tree.extend(leaf_hashes(rows))
         proof = consistency_proof(tree.size, newest.size, tiles.node)

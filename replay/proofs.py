@@ -72,7 +72,7 @@ def inclusion(log: Log, position: int) -> Inclusion:
         tiles = Tiles(cursor)
         size, note = _newest(tiles)
         (index,) = tiles.indexes([position])
-        leaf = leaf_hashes(log.read_leaves(position - 1, 1))[0]
+        leaf = leaf_hashes(log.read_arrow(position - 1, 1))[0]
         hashes = tuple(map(text, inclusion_proof(index, size, tiles.node)))
         return Inclusion(position, index, size, text(leaf), hashes, note)
 

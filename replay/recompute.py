@@ -21,7 +21,7 @@ BEFORE_ALL = -(2**63) + 1
 UNREADABLE = bytes(HASH_BYTES)
 
 Rows = Callable[[int, int], "pa.Table"]
-"""Rows after a position, so many, as `Log.read_leaves` gives them."""
+"""Rows after a position, so many, as `Log.read_arrow` gives them."""
 
 
 class Recomputed(Tree):

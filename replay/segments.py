@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import duckdb
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from eventstore.segments import IDS, SegmentWrong, read_segment
+from eventstore.segments import SegmentWrong, read_segment
 from eventstore.tree import Tiles, TreeDamaged
 from replay.backup import BackupWrong
 from replay.base import ReplayError
@@ -22,9 +21,6 @@ COLUMNS = (
     "correlation_id", "causation_id", "data",
 )  # fmt: skip
 """In the order of `Log.read_arrow`."""
-
-AS_READ = "SELECT {} FROM stored"
-"""Ids as text and the rest as it is: what `Log.read_arrow` gives."""
 
 
 class OtherLog(ReplayError):
@@ -41,8 +37,6 @@ class Segments:
         self.backup, self.log = backup, log
         self._left = backup.segments[::-1]
         self._held: list[pa.Table] = []
-        self._connection = duckdb.connect(config={"threads": 1})
-        self._connection.execute("SET TimeZone = 'UTC'")
         self._is_of_this_log()
 
     def __call__(self, after: int, limit: int) -> pa.Table:
@@ -67,12 +61,7 @@ class Segments:
             _, stored = read_segment(name, self.backup.read(name))
         except SegmentWrong as wrong:
             raise BackupWrong(str(wrong)) from None
-        self._connection.register("stored", _as_uuids(stored))
-        try:
-            columns = (f"{of}::VARCHAR AS {of}" if of in IDS else of for of in COLUMNS)
-            return self._connection.execute(AS_READ.format(", ".join(columns))).to_arrow_table()
-        finally:
-            self._connection.unregister("stored")
+        return stored.select(COLUMNS)
 
     def _is_of_this_log(self) -> None:
         signed = self.backup.checkpoint
@@ -90,11 +79,3 @@ class Segments:
 
 def _after(rows: pa.Table, position: int) -> pa.Table:
     return rows.filter(pc.field("position") > position)
-
-
-def _as_uuids(rows: pa.Table) -> pa.Table:
-    for name in IDS:
-        chunks = [chunk.cast(pa.binary(16)) for chunk in rows[name].chunks]
-        column = pa.chunked_array([pa.ExtensionArray.from_storage(pa.uuid(), c) for c in chunks])
-        rows = rows.set_column(rows.column_names.index(name), name, column)
-    return rows

@@ -17,6 +17,7 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
+from uuid import UUID
 
 import duckdb
 import pyarrow.compute as pc
@@ -186,7 +187,7 @@ def event_at(log: Log, position: int) -> str | None:
     """The id of the event at a position; None where there is none."""
     after = log.read_arrow(position - 1, 1)
     found = after.filter(pc.field("position") == position)["event_id"].to_pylist()
-    return str(found[0]) if found else None
+    return str(UUID(bytes=found[0])) if found else None
 
 
 def read_manifest(folder: Path) -> Manifest:

@@ -36,15 +36,15 @@ EPOCH = datetime(2024, 1, 1, tzinfo=UTC)
 SCHEMA = pa.schema(
     {
         "position": pa.int64(),
-        "event_id": pa.string(),
-        "stream_id": pa.string(),
+        "event_id": pa.binary(),
+        "stream_id": pa.binary(),
         "version": pa.int64(),
         "type": pa.string(),
         "recorded_at": pa.timestamp("us", "UTC"),
         "occurred_at": pa.timestamp("us", "UTC"),
-        "actor": pa.string(),
-        "correlation_id": pa.string(),
-        "causation_id": pa.string(),
+        "actor": pa.binary(),
+        "correlation_id": pa.binary(),
+        "causation_id": pa.binary(),
         "data": pa.binary(),
     }
 )
@@ -126,15 +126,15 @@ def arrow(log: Iterable[RecordedEvent]) -> pa.Table:
 def _row(recorded: RecordedEvent) -> dict[str, Any]:
     return {
         "position": recorded.position,
-        "event_id": str(recorded.event_id),
-        "stream_id": str(recorded.stream_id),
+        "event_id": recorded.event_id.bytes,
+        "stream_id": recorded.stream_id.bytes,
         "version": recorded.version,
         "type": recorded.event.type,
         "recorded_at": recorded.recorded_at,
         "occurred_at": recorded.occurred_at,
-        "actor": str(recorded.actor),
-        "correlation_id": str(recorded.correlation_id),
-        "causation_id": recorded.causation_id and str(recorded.causation_id),
+        "actor": recorded.actor.bytes,
+        "correlation_id": recorded.correlation_id.bytes,
+        "causation_id": recorded.causation_id and recorded.causation_id.bytes,
         "data": _stored(recorded),
     }
 
@@ -157,17 +157,20 @@ def seal(subject: UUID, event_id: UUID, field: str, plain: bytes) -> str:
 def unseal(*gone: UUID) -> Callable[[Sequence[UUID]], Any]:
     """Opens what `seal` sealed, but for subjects whose keys are gone."""
 
-    def decrypt(subject: UUID, event_id: str, field: str, sealed: str) -> str | None:
-        bound, plain = base64.b64decode(sealed[42:]).decode().rsplit(f"|{subject}|", 1)
-        if bound != f"{event_id}|{field}":
-            raise ValueError(f"the ciphertext of {field} does not belong to {event_id}")
-        return None if subject in gone else plain
+    def open_for(subject: UUID) -> Callable[[str, str, str], str | None]:
+        def opened(event_id: str, field: str, sealed: str) -> str | None:
+            bound, plain = base64.b64decode(sealed[42:]).decode().rsplit(f"|{subject}|", 1)
+            if bound != f"{event_id}|{field}":
+                raise ValueError(f"the ciphertext of {field} does not belong to {event_id}")
+            return None if subject in gone else plain
 
-    def open_for(subjects: Sequence[UUID]) -> Any:
+        return opened
+
+    def unsealed(subjects: Sequence[UUID]) -> Any:
         assert len(set(subjects)) == len(subjects)
-        return decrypt
+        return open_for
 
-    return open_for
+    return unsealed
 
 
 def _id(chance: random.Random) -> UUID:

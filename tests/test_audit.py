@@ -11,7 +11,7 @@ from psycopg.rows import dict_row
 
 from eventstore.anchor import FileAnchor, notes
 from eventstore.leaf import leaf_hashes
-from eventstore.log import LEAVES
+from eventstore.log import ARROW
 from eventstore.notes import SigningKeys, sign
 from eventstore.sealer import Sealer
 from eventstore.tree import Tiles
@@ -59,10 +59,12 @@ def tampering(workspace):
 
 
 def rows_of(workspace, cursor):
-    """What `Log.read_leaves` gives, as one sees it who is in the middle of a transaction."""
+    """What `Log.read_arrow` gives, as one sees it who is in the middle of a transaction."""
 
     def rows(after, limit):
-        statement = LEAVES.format(schema=workspace.log.schema, after=after, limit=limit)
+        statement = ARROW.format(
+            schema=workspace.log.schema, after=after, limit=limit, which="true"
+        )
         found = cursor.execute(statement.encode()).fetchall()
         return pa.Table.from_pylist(found) if found else pa.table({"position": pa.array([], "i8")})
 
@@ -168,7 +170,7 @@ def insert_in_gap(cursor, chance, all_):
 def rehash(cursor, signed_by):
     """Make the tree anew from what the rows are now."""
     found = cursor.execute(
-        LEAVES.format(schema="backstory_default", after=0, limit=10_000).encode()
+        ARROW.format(schema="backstory_default", after=0, limit=10_000, which="true").encode()
     ).fetchall()
     before = Tiles(cursor).sealed()
     cursor.execute("DELETE FROM log_tile")
@@ -294,7 +296,7 @@ def test_where_a_tile_says_it_begins_is_checked(audited):
 
 def test_an_empty_log_has_nothing_to_find(workspace):
     with workspace.log.cursor() as cursor:
-        found = audit(workspace.log.read_leaves, cursor, KEYS.verifiers)
+        found = audit(workspace.log.read_arrow, cursor, KEYS.verifiers)
     assert found.good
     assert (found.size, found.tail_events) == (0, 0)
 
@@ -303,7 +305,7 @@ def test_rows_read_in_columns_are_the_same_leaves(audited):
     with audited.log.cursor() as cursor:
         seen: list[int] = []
         found = audit(
-            audited.log.read_leaves,
+            audited.log.read_arrow,
             cursor,
             KEYS.verifiers,
             notes(audited.directory / "kept.jsonl"),

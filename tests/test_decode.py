@@ -12,10 +12,11 @@ from hypothesis import given
 from hypothesis import strategies as some
 from pydantic import AwareDatetime, Field
 
-import projections.decode
+import projections.documents
 from domain import EVENTS
 from domain.base import Event
-from projections.decode import NOT_EXACT, Decoder
+from projections.decode import Decoder
+from projections.documents import NOT_EXACT
 from tests.random_log import arrow, random_log
 
 
@@ -77,6 +78,7 @@ def test_every_kind_of_field_becomes_a_column_of_its_type():
     assert faults == {}
     assert row == FIELDS | {
         "row": 0,
+        "who": UUID(int=7).bytes,
         "day": date(2026, 2, 28),
         "at": datetime.fromisoformat(FIELDS["at"]),
         "price": Decimal("12.50"),
@@ -164,7 +166,7 @@ def test_what_is_written_as_we_write_is_not_looked_at_again(monkeypatch: pytest.
         again.append(document)
         return ""
 
-    monkeypatch.setattr(projections.decode, "_fault", look)
+    monkeypatch.setattr(projections.documents, "fault", look)
     assert Decoder(EVENTS.values()).decode(LOG).faults.is_empty()
     assert again == []
 

@@ -85,7 +85,7 @@ def test_personal_values_are_not_in_the_database(workspace: Workspace, lead: UUI
 def test_arrow_and_objects_tell_the_same(workspace: Workspace, lead: UUID):
     rows = workspace.log.read_arrow(0, 10).to_pylist()
     events = list(workspace.log.read())
-    assert {row["stream_id"] for row in rows} == {str(lead)}
+    assert {row["stream_id"] for row in rows} == {lead.bytes}
     assert [row["position"] for row in rows] == [r.position for r in events]
     assert [row["type"] for row in rows] == [r.event.type for r in events]
     assert [row["recorded_at"] for row in rows] == [r.recorded_at for r in events]

@@ -60,7 +60,7 @@ def test_the_tree_is_the_same_however_it_grew(workspace):
         append(log, count)
         sealer_of(workspace).seal()
         checkpoints.append(sealed(log))
-    leaves = leaf_hashes(log.read_leaves(0, 10_000))
+    leaves = leaf_hashes(log.read_arrow(0, 10_000))
     assert [one.size for one in checkpoints] == [1, 255, 256, 257, 857, 1113, 1116]
     assert [one.root for one in checkpoints] == [
         mth_of_hashes(leaves[: c.size]) for c in checkpoints
