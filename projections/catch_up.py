@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import wait
@@ -21,6 +22,10 @@ if TYPE_CHECKING:
 BATCH_ROWS = 100_000
 SETTLE_ROWS = 400_000
 """How many events may wait for one commit, in memory; what a crash then costs to do again."""
+
+TURN_SECONDS = 0.0005
+"""How long whoever wants the lock of the interpreter waits before it asks for it. DuckDB and Polars
+give it back some 500 times a batch; with the usual 5 milliseconds one core would wait for it."""
 
 ReadArrow = Callable[[int, int], pa.Table]
 """(after, limit) -> events after a position, as `Log.read_arrow` gives them."""
@@ -42,6 +47,7 @@ def catch_up(tables: Tables, read: ReadArrow, until: int | None = None) -> Itera
     Three batches are under way at once: one is read, the one before it is decoded, and the one
     before that is written.
     """
+    sys.setswitchinterval(TURN_SECONDS)
     writing: Future[Taken] | None = None
     try:
         for batch, settle in _coming(tables, read, until):

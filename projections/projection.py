@@ -9,11 +9,11 @@ import polars as pl
 
 from domain.subject import SubjectForgotten
 from projections.batch import Batch
+from projections.carried import Carried
 from projections.fold import assigned, effective, facts, fill
 from projections.log import event as event_table
 from projections.log import poison_event, poison_value
 from projections.log import stream as stream_table
-from projections.store import Carried, Store
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from domain.base import Event
     from projections.personal import Opener
     from projections.shape import Shape
+    from projections.store import Store
 
 LAG_MAX = 50_000
 """By how many positions a bookmark may lag behind events that have nothing to say to its file."""

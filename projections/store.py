@@ -53,9 +53,9 @@ class Store:
     def declare(self, hashes: Mapping[str, str]) -> None:
         """Note of what declarations the rows will be, unless the file says so already."""
         if not declared_in(self._connection, self._schema):
-            declared = [(name, hashes[name]) for name in hashes]
-            self._connection.executemany(
-                f"INSERT INTO {self._schema}.declared VALUES (?, ?)", declared
+            self._connection.execute(
+                f"INSERT INTO {self._schema}.declared SELECT unnest(?), unnest(?)",
+                [list(hashes), list(hashes.values())],
             )
 
     def take_over(self, part: str, rows: pa.RecordBatchReader) -> None:
@@ -94,11 +94,15 @@ class Store:
         if rows.is_empty():
             return
         self._begin()
-        names = ", ".join(quoted(column.name) for column in self._columns[part])
-        with self._relation("added", rows, self._documents[part]) as relation:
-            self._connection.execute(
-                f"INSERT INTO {self.named(part)} ({names}) SELECT {names} FROM {relation}"
-            )
+        columns = [column.name for column in self._columns[part]]
+        if few := _spelled("added", rows):
+            names = ", ".join(map(quoted, columns))
+            sql = f"INSERT INTO {self.named(part)} ({names}) SELECT {names} FROM {few}"
+            self._connection.execute(sql)
+        else:
+            # Half of what it costs to name the rows first and to select them by it.
+            handed = _handed(rows, self._documents[part]).select(columns)
+            self._connection.from_arrow(handed).insert_into(self.named(part))
 
     def delete(self, part: str, keys: pl.DataFrame) -> None:
         """Take rows out of a table, by some of its columns."""
@@ -168,24 +172,14 @@ class Store:
             yield relation, " AND ".join(same)
 
     @contextmanager
-    def _relation(
-        self, name: str, rows: pl.DataFrame, documents: Collection[str] = ()
-    ) -> Iterator[str]:
-        """Rows as something to select from; a few are sooner spelled out than handed over.
-
-        `documents` are columns that hold JSON, which need not be looked through again.
-        """
-        spelled = _spelled(name, rows) if rows.width * len(rows) <= FEW_CELLS else "\0"
-        if "\0" not in spelled:
-            yield spelled
-            return
-        handed = views(rows)
-        schema = pa.schema(
-            [f.with_metadata(AS_JSON) if f.name in documents else f for f in handed.schema]
-        )
-        self._connection.register(name, pa.Table.from_arrays(handed.columns, schema=schema))
-        yield name
-        self._connection.unregister(name)
+    def _relation(self, name: str, rows: pl.DataFrame) -> Iterator[str]:
+        """Rows as something to select from."""
+        if few := _spelled(name, rows):
+            yield few
+        else:
+            self._connection.register(name, _handed(rows))
+            yield name
+            self._connection.unregister(name)
 
     def close(self) -> None:
         """Give the connection back; what was not committed is undone."""
@@ -224,13 +218,28 @@ def _stored_as(type_: str) -> str:
 
 
 def _spelled(name: str, rows: pl.DataFrame) -> str:
-    """Rows as a list of values, each as text: the columns they go to say what they are."""
+    """A few rows as a list of values, each as text: the columns they go to say what they are.
+
+    That is sooner done than to hand them over. Of more rows, or of a NUL, nothing is made.
+    """
+    if rows.width * len(rows) > FEW_CELLS:
+        return ""
     lines = (
         ", ".join("NULL" if value is None else text(_as_text(value)) for value in row)
         for row in rows.iter_rows()
     )
     columns = ", ".join(quoted(column) for column in rows.columns)
-    return f"(VALUES {', '.join(f'({line})' for line in lines)}) AS {name}({columns})"
+    spelled = f"(VALUES {', '.join(f'({line})' for line in lines)}) AS {name}({columns})"
+    return "" if "\0" in spelled else spelled
+
+
+def _handed(rows: pl.DataFrame, documents: Collection[str] = ()) -> pa.Table:
+    """Rows as DuckDB takes them; `documents` are JSON and need not be looked through again."""
+    handed = views(rows)
+    schema = pa.schema(
+        [f.with_metadata(AS_JSON) if f.name in documents else f for f in handed.schema]
+    )
+    return pa.Table.from_arrays(handed.columns, schema=schema)
 
 
 def _as_text(value: object) -> str:
@@ -243,60 +252,3 @@ def _read_as(column: Column) -> str:
     """A column of a stored table as Polars has it: ids as bytes."""
     name = f"stored.{quoted(column.name)}"
     return f"{name}::BLOB AS {quoted(column.name)}" if column.type == UUID_.sql else name
-
-
-class Carried:
-    """A stored table that has one row for each entity; rows wait in memory until `settle`.
-
-    A batch of a rebuild changes what batches before it wrote: carried in memory, the rows are
-    written once. Live, each batch is settled, and nothing is held.
-    """
-
-    def __init__(self, store: Store, part: str, entity: Sequence[str]) -> None:
-        self._store, self._part, self._entity = store, part, list(entity)
-        self.forget()
-
-    def forget(self) -> None:
-        """Drop what waits: after a transaction that was rolled back."""
-        self._waiting = pl.DataFrame(schema=self._store.schema(self._part))
-        self._outdated = [self._waiting.select(self._entity)]
-        self._stored = self._store.count(self._part) > 0
-
-    def of(self, events: pl.DataFrame) -> pl.DataFrame:
-        """The rows of the entities the events are about; those that have none yet are left out.
-
-        A stream that begins with these events has none, and is not looked for.
-        """
-        known = self._waiting
-        began = events["id"].filter(events["version"] == 1)
-        later = events.filter(~pl.col("id").is_in(began.implode())) if len(began) else events
-        if later.is_empty():
-            return known.clear()
-        keys = later[self._entity].unique()
-        if not known.is_empty():
-            known = known.join(keys, on=self._entity, how="semi")
-            keys = keys.join(known, on=self._entity, how="anti")
-        if keys.is_empty() or not self._stored:
-            return known
-        found = self._store.find(self._part, keys)
-        self._outdated.append(found.select(self._entity))
-        return pl.concat([known, found])
-
-    def put(self, rows: pl.DataFrame) -> None:
-        """Keep one row for each of these entities, which `of` was asked for before."""
-        # Copied: the rows of a batch are views that would keep all of its texts in memory.
-        rows = pl.DataFrame(rows.select(self._waiting.columns).to_arrow())
-        if not self._waiting.is_empty():
-            others = self._waiting.join(rows, on=self._entity, how="anti")
-            rows = pl.concat([others, rows])
-        self._waiting = rows
-
-    def settle(self) -> None:
-        """Write what waits in the place of what it replaces."""
-        if not self._waiting.is_empty():
-            # Quicker by far than MERGE or UPDATE, which rewrite column by column.
-            self._store.delete(self._part, pl.concat(self._outdated))
-            self._store.append(self._part, self._waiting)
-            self._stored = True
-            self._outdated = self._outdated[:1]
-            self._waiting = self._waiting.clear()

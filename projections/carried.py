@@ -1,0 +1,75 @@
+"""Rows that wait in memory: of a record that changes again and again only the last is written."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import polars as pl
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from projections.store import Store
+
+FRAMES_MAX = 8
+
+
+class Carried:
+    """A stored table that has one row for each entity; rows wait in memory until `settle`.
+
+    A batch of a rebuild changes what batches before it wrote: carried in memory, the rows are
+    written once. Live, each batch is settled, and nothing is held.
+    """
+
+    def __init__(self, store: Store, part: str, entity: Sequence[str]) -> None:
+        self._store, self._part, self._entity = store, part, list(entity)
+        self._none = pl.DataFrame(schema=store.schema(part))
+        self.forget()
+
+    def forget(self) -> None:
+        """Drop what waits: after a transaction that was rolled back."""
+        self._waiting: list[pl.DataFrame] = []
+        """Batch by batch; of an entity that is in several the last counts."""
+        self._outdated = [self._none.select(self._entity)]
+        self._stored = self._store.count(self._part) > 0
+
+    def of(self, events: pl.DataFrame) -> pl.DataFrame:
+        """The rows of the entities the events are about; those that have none yet are left out.
+
+        A stream that begins with these events has none, and is not looked for.
+        """
+        began = events["id"].filter(events["version"] == 1)
+        later = events.filter(~pl.col("id").is_in(began.implode())) if len(began) else events
+        keys = later[self._entity].unique()
+        found = [self._none]
+        for rows in reversed(self._waiting):
+            if not keys.is_empty():
+                found.append(rows.join(keys, on=self._entity, how="semi"))
+                keys = keys.join(rows, on=self._entity, how="anti")
+        if self._stored and not keys.is_empty():
+            found.append(self._store.find(self._part, keys))
+            self._outdated.append(found[-1].select(self._entity))
+        return pl.concat(found)
+
+    def put(self, rows: pl.DataFrame) -> None:
+        """Keep one row for each of these entities, which `of` was asked for before."""
+        # Copied: the rows of a batch are views that would keep all of its texts in memory.
+        self._waiting.append(pl.DataFrame(rows.select(self._none.columns).to_arrow()))
+        if len(self._waiting) > FRAMES_MAX:
+            self._waiting = [self._last()]
+
+    def settle(self) -> None:
+        """Write what waits in the place of what it replaces."""
+        if self._waiting:
+            # Quicker by far than MERGE or UPDATE, which rewrite column by column.
+            self._store.delete(self._part, pl.concat(self._outdated))
+            self._store.append(self._part, self._last())
+            self._stored = True
+            self._outdated = self._outdated[:1]
+            self._waiting = []
+
+    def _last(self) -> pl.DataFrame:
+        """One row for each entity that waits."""
+        if len(self._waiting) == 1:
+            return self._waiting[0]
+        return pl.concat(self._waiting).unique(self._entity, keep="last")
