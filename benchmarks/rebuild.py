@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from benchmarks.base import Must, Options, Report, median_ratio
 from benchmarks.company import found, multiply
-from benchmarks.contest import ROOT, Ground
+from benchmarks.contest import ROOT, Ground, ready
 from eventstore.notes import SigningKeys
 from eventstore.workspace import Workspace
 from replay.backup import Backup, write
@@ -116,6 +116,7 @@ def main() -> None:
     with Workspace.open(Path(directory), url) as workspace:
         generation = new_generation(workspace.directory)
         read = segments_of(Path(backup[0]), workspace) if backup else None
+        ready()
         began, used = time.perf_counter(), time.process_time()
         with closing(open_tables(workspace, generation)) as tables:
             catch_up(tables, workspace.log, int(until), read=read)

@@ -23,7 +23,7 @@ BATCH_ROWS = 100_000
 SETTLE_ROWS = 400_000
 """How many events may wait for one commit, in memory; what a crash then costs to do again."""
 
-TURN_SECONDS = 0.0005
+TURN_SECONDS = 0.0002
 """How long whoever wants the lock of the interpreter waits before it asks for it. DuckDB and Polars
 give it back some 500 times a batch; with the usual 5 milliseconds one core would wait for it."""
 
