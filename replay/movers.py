@@ -21,9 +21,12 @@ LATEST = """
     SELECT subject_id::VARCHAR AS subject_id, subject_type, value
     FROM score_at($as_of) WHERE learner = $learner AND value IS NOT NULL"""
 EXPLAINED = """
-    SELECT subject_id::VARCHAR AS subject_id, inputs, contributions
-    FROM score_at($as_of)
-    WHERE learner = $learner AND list_contains($subjects, subject_id::VARCHAR)"""
+    SELECT subject_id::VARCHAR AS subject,
+        max_by(inputs, position), max_by(contributions, position)
+    FROM score_change
+    WHERE effective_at <= $as_of AND learner = $learner
+        AND list_contains($subjects, subject_id::VARCHAR)
+    GROUP BY ALL"""
 
 
 @dataclass(frozen=True, slots=True)

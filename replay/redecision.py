@@ -52,7 +52,7 @@ class Qualifications:
 
     def __init__(self, rule: Qualification, force: Force) -> None:
         self._rule, self._force = rule, force
-        self._leads: dict[str, Lead] = {}
+        self._leads: dict[bytes, Lead] = {}
         self.otherwise: list[Otherwise] = []
 
     def lead(self, row: Row) -> Row | None:
@@ -68,7 +68,7 @@ class Qualifications:
                     type=event.type,
                     occurred_at=recorded.occurred_at,
                     actor=recorded.actor,
-                    record=row.stream_id,
+                    record=str(recorded.stream_id),
                     refusal=str(refusal),
                 )
                 self.otherwise.append(said)

@@ -33,29 +33,29 @@ class Row(NamedTuple):
     """An event as it is stored, as `Log.read_arrow` gives it; personal values stay sealed."""
 
     position: int
-    event_id: str
-    stream_id: str
+    event_id: bytes
+    stream_id: bytes
     version: int
     type: str
     recorded_at: datetime
     occurred_at: datetime
-    actor: str
-    correlation_id: str
-    causation_id: str | None
+    actor: bytes
+    correlation_id: bytes
+    causation_id: bytes | None
     data: bytes
 
     def opened(self) -> RecordedEvent:
         """The event, all that is personal hidden."""
         stored = StoredEnvelope(
-            originator_id=UUID(self.stream_id),
+            originator_id=UUID(bytes=self.stream_id),
             originator_version=self.version,
             topic=self.type,
             state=self.data,
-            event_id=UUID(self.event_id),
+            event_id=UUID(bytes=self.event_id),
             occurred_at=self.occurred_at,
-            actor=UUID(self.actor),
-            correlation_id=UUID(self.correlation_id),
-            causation_id=UUID(self.causation_id) if self.causation_id else None,
+            actor=UUID(bytes=self.actor),
+            correlation_id=UUID(bytes=self.correlation_id),
+            causation_id=UUID(bytes=self.causation_id) if self.causation_id else None,
             position=self.position,
             recorded_at=self.recorded_at,
         )
@@ -79,7 +79,7 @@ class Force:
     """From when on rules are in force: after a position, or after a time of each stream."""
 
     after: int | datetime | None
-    _begun: set[str | UUID] = field(default_factory=set)
+    _begun: set[bytes | UUID] = field(default_factory=set)
 
     def holds(self, event: Row | RecordedEvent) -> bool:
         """Whether they are in force for an event; those of a stream have to come in order."""

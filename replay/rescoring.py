@@ -101,15 +101,15 @@ def _row(
     new = enveloped(said, by.learner, stream, version)
     return Row(
         position=position,
-        event_id=str(new.event_id),
-        stream_id=str(stream),
+        event_id=new.event_id.bytes,
+        stream_id=stream.bytes,
         version=version,
         type=new.event.type,
         recorded_at=now,
         occurred_at=said.cause.occurred_at,
-        actor=str(new.actor),
-        correlation_id=str(new.correlation_id),
-        causation_id=str(new.causation_id),
+        actor=new.actor.bytes,
+        correlation_id=new.correlation_id.bytes,
+        causation_id=said.cause.event_id.bytes,
         data=UNSEEN.to_stored_event(new).state,
     )._asdict()
 

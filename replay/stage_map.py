@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+from uuid import UUID
 
 import orjson
 
@@ -21,7 +22,6 @@ from replay.rules import RulesInvalid
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
-    from uuid import UUID
 
     from domain.pipeline import StageStatus
     from eventstore.envelope import RecordedEvent
@@ -57,7 +57,7 @@ class StageMap:
         self._others, self._force = others, force
         self._ended = _replaced_before(pipelines, Force(force.after))
         self._stages: dict[str, dict[str, PipelineStage]] = {}
-        self._deals: dict[str, Standing] = {}
+        self._deals: dict[bytes, Standing] = {}
         self._unplaced = 0
 
     def not_known(self) -> Iterator[str]:
@@ -70,15 +70,16 @@ class StageMap:
 
     def pipeline(self, row: Row) -> Row | None:
         """A pipeline with the other stages, unless another revision came before they counted."""
-        if row.stream_id not in self._others or row.type not in (
+        pipeline = str(UUID(bytes=row.stream_id))
+        if pipeline not in self._others or row.type not in (
             PipelineDefined.type,
             PipelineRevised.type,
         ):
             return row
         fields = orjson.loads(row.data)
         stages = [PipelineStage.model_validate(stage) for stage in fields["stages"]]
-        others = changed(stages, self._others[row.stream_id])
-        self._stages[row.stream_id] = {stage.key: stage for stage in others}
+        others = changed(stages, self._others[pipeline])
+        self._stages[pipeline] = {stage.key: stage for stage in others}
         if others == stages or row.position in self._ended:
             return row
         return _with(row, fields | {"stages": [stage.model_dump(mode="json") for stage in others]})
