@@ -11,8 +11,10 @@ from contextlib import closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from domain.contact import ContactMerged, ContactUnmerged
 from domain.customer import CustomerClosed, CustomerMerged, CustomerUnmerged
 from domain.subject import SubjectHeld, SubjectReleased
+from domain.ticket import TicketMerged, TicketUnmerged
 from domain.user import SYSTEM
 from eventstore.envelope import uuid7
 from eventstore.reads import Read, ReadLog
@@ -195,11 +197,11 @@ class Export:
             self._take(held)
 
     def _heed(self, recorded: RecordedEvent) -> None:
-        """Customers that are merged are closed with the survivor."""
+        """Who is merged can be unmerged; customers that are, are closed with the survivor."""
         match recorded.event:
-            case CustomerMerged():
+            case CustomerMerged() | ContactMerged() | TicketMerged():
                 self._merged.add(recorded.stream_id)
-            case CustomerUnmerged():
+            case CustomerUnmerged() | ContactUnmerged() | TicketUnmerged():
                 self._merged.discard(recorded.stream_id)
 
     def _keep(self, recorded: RecordedEvent, id_: UUID) -> None:
@@ -236,8 +238,11 @@ class Export:
 
     def _comes_along(self, recorded: RecordedEvent) -> bool:
         """Whether an event is part of the answer to a wish that another one stands for."""
-        if isinstance(recorded.event, CustomerClosed) and recorded.stream_id in self._merged:
-            return True  # whoever is merged is closed with the survivor
+        merged = recorded.stream_id in self._merged
+        if isinstance(recorded.event, CustomerClosed) and merged:
+            return True
+        if isinstance(recorded.event, CustomerUnmerged | ContactUnmerged | TicketUnmerged):
+            return not merged  # the merger is not exported, which was told
         before = self._before
         return (
             type(recorded.event) in COMING_ALONG
