@@ -8,8 +8,8 @@ from pydantic import Field
 
 from commands.base import Command, Reference, World
 from commands.custom_fields import CustomValues, custom_changes, custom_values
-from commands.merger import must_stand_alone
-from commands.user import may_own
+from commands.merger import merged_into, must_stand_alone
+from commands.user import may_own, who_left
 from domain.contact import Contact
 from domain.customer import Customer, CustomerNotActive
 from domain.deal import (
@@ -34,6 +34,7 @@ from domain.deal import (
     LossReason,
 )
 from domain.pipeline import Pipeline, PipelineNotActive, PipelineStage
+from domain.undo import Conflict
 from domain.user import User
 from domain.values import Amount, Currency, Day, Line, Slug, Text
 
@@ -213,7 +214,10 @@ class LoseDeal(Command[Deal]):
 
 
 class ReopenDeal(Command[Deal]):
-    """Take a won or lost deal up again, in the stage it was in unless another is named."""
+    """Take a won or lost deal up again, in the stage it was in unless another is named.
+
+    A customer closed or merged, a pipeline revised and an owner who left since are conflicts.
+    """
 
     stage: Slug | None = None
     reason: Line
@@ -226,13 +230,27 @@ class ReopenDeal(Command[Deal]):
             case DealWon(from_stage=before) | DealLost(from_stage=before):
                 pipeline = world.load(Pipeline, deal.pipeline_id)
                 stage = pipeline.open_stage(self.stage or before)
-                yield DealReopened(**move(deal, pipeline, stage), reason=self.reason)
+                moved = move(deal, pipeline, stage)
+                conflicts = tuple(self.conflicts(world, deal, pipeline))
+                yield DealReopened(**moved, reason=self.reason, conflicts=conflicts)
             case DealReopened(reason=self.reason, to_stage=stage) if (
                 deal.stage == stage and self.stage in {None, stage}
             ):
                 return
             case _:
                 raise DealNotClosed(status=deal.status)
+
+    def conflicts(self, world: World, deal: Deal, pipeline: Pipeline) -> Iterator[Conflict]:
+        """What is otherwise than when the deal was closed, and matters to an open one."""
+        if deal.turn and deal.turn.pipeline_revision != pipeline.revision:
+            yield Conflict(kind="pipeline", id=deal.pipeline_id, field="stages")
+        if deal.customer_id:
+            customer = world.load(Customer, deal.customer_id)
+            if merged_into(customer, deal.customer_id) != deal.customer_id:
+                yield Conflict(kind="customer", id=deal.customer_id, field="merged_into")
+            elif customer.status != "active":
+                yield Conflict(kind="customer", id=deal.customer_id, field="status")
+        yield from who_left(world, deal.owner)
 
 
 class SetDealCustomFields(Command[Deal]):

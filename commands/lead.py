@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING
 from commands.base import Command, Reference, World
 from commands.custom_fields import CustomValues, custom_changes, custom_values
 from commands.rules import QUALIFICATION, Qualification
-from commands.user import may_own
+from commands.user import may_own, who_left
+from domain.base import HIDDEN
 from domain.campaign import Campaign
+from domain.contact import email_of_contact
 from domain.lead import (
     Bant,
     BantTooLow,
@@ -31,6 +33,7 @@ from domain.lead import (
     LeadUnknown,
     email_of_lead,
 )
+from domain.undo import Conflict
 from domain.user import User
 from domain.values import (
     Country,
@@ -163,20 +166,27 @@ class DisqualifyLead(Command[Lead]):
 
 
 class RecycleLead(Command[Lead]):
-    """Bring a lead that was given up back into the queue."""
+    """Bring a lead that was given up back into the queue.
+
+    That the owner left, or that a contact has its e-mail address by now, is told as a conflict.
+    """
 
     reason: Line
 
     example = {"reason": "New budget year"}
 
-    def decide(self, lead: Lead, /) -> Iterator[LeadEvent]:
+    def decide_in(self, world: World, lead: Lead, /) -> Iterator[LeadEvent]:
         known(lead)
-        recycled = LeadRecycled(reason=self.reason)
-        if lead.recycling == recycled and lead.status == "open":
+        if lead.recycling and lead.recycling.reason == self.reason and lead.status == "open":
             return
         if lead.status != "disqualified":
             raise LeadNotDisqualified(status=lead.status)
-        yield recycled
+        conflicts = list(who_left(world, lead.owner))
+        if lead.email and lead.email is not HIDDEN:
+            contact_id = world.holder(*email_of_contact(lead.email))
+            if contact_id:
+                conflicts.append(Conflict(kind="contact", id=contact_id, field="email"))
+        yield LeadRecycled(reason=self.reason, conflicts=tuple(conflicts))
 
 
 class SetLeadCustomFields(Command[Lead]):

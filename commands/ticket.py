@@ -9,7 +9,7 @@ from pydantic import Field
 from commands.base import Command, Reference, World
 from commands.custom_fields import CustomValues, custom_changes, custom_values
 from commands.merger import must_have_none_merged, must_stand_alone
-from commands.user import may_own
+from commands.user import may_own, who_left
 from domain.contact import Contact
 from domain.customer import Customer
 from domain.ticket import (
@@ -45,6 +45,7 @@ from domain.ticket import (
     TicketUnassigned,
     TicketUnknown,
 )
+from domain.undo import Conflict
 from domain.user import User
 from domain.values import Line, Text
 
@@ -126,11 +127,11 @@ class HearFromTicketRequester(Command[Ticket]):
 
     example = {"channel": "email", "body": "It still shows the old address."}
 
-    def decide(self, ticket: Ticket, /) -> Iterator[TicketEvent]:
+    def decide_in(self, world: World, ticket: Ticket, /) -> Iterator[TicketEvent]:
         unsealed(ticket)
         yield TicketRequesterHeard(**self.fields(), comment_number=ticket.comments + 1)
         if ticket.status == "solved":
-            yield reopened(ticket, "requester_wrote")
+            yield reopened(world, ticket, "requester_wrote")
         elif ticket.status in ("pending", "on_hold"):
             yield TicketResumed(from_status=ticket.status, to_status="open")
 
@@ -215,20 +216,20 @@ class SolveTicket(Command[Ticket]):
 
 
 class ReopenTicket(Command[Ticket]):
-    """Take a solved ticket up again."""
+    """Take a solved ticket up again; a rating of its solution, and who left, are conflicts."""
 
     reopen_reason: ReopenReason
 
     example = {"reopen_reason": "not_fixed"}
 
-    def decide(self, ticket: Ticket, /) -> Iterator[TicketEvent]:
+    def decide_in(self, world: World, ticket: Ticket, /) -> Iterator[TicketEvent]:
         unsealed(ticket)
         last = ticket.reopening
         if ticket.status == "open" and last and last.reopen_reason == self.reopen_reason:
             return
         if ticket.status != "solved":
             raise TicketNotSolved(status=ticket.status)
-        yield reopened(ticket, self.reopen_reason)
+        yield reopened(world, ticket, self.reopen_reason)
 
 
 class CloseTicket(Command[Ticket]):
@@ -334,11 +335,13 @@ def started(ticket: Ticket) -> Iterator[TicketEvent]:
         yield TicketStarted(from_status=ticket.status, to_status="open")
 
 
-def reopened(ticket: Ticket, reason: ReopenReason) -> TicketReopened:
-    """A solved ticket is open again."""
+def reopened(world: World, ticket: Ticket, reason: ReopenReason) -> TicketReopened:
+    """A solved ticket is open again; what was said of the solution, and who left, is told."""
+    rated = [Conflict(kind="ticket", id=world.id, field="rating")] if ticket.rated else []
     return TicketReopened(
         from_status=ticket.status,
         to_status="open",
         reopen_reason=reason,
         reopenings=ticket.reopenings + 1,
+        conflicts=(*rated, *who_left(world, ticket.assignee)),
     )

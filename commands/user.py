@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from commands.base import Command, Reference, World
+from domain.undo import Conflict
 from domain.user import (
     ManagerBelow,
     ManagerNotActive,
@@ -144,3 +145,9 @@ def may_own(world: World, user_id: UUID) -> None:
     """Refuse to give work to somebody who left."""
     if world.load(User, user_id).status == "inactive":
         raise UserInactive(user_id=user_id)
+
+
+def who_left(world: World, owner: UUID | None) -> Iterator[Conflict]:
+    """What stands against taking up again the work of somebody who left."""
+    if owner and world.load(User, owner).status == "inactive":
+        yield Conflict(kind="user", id=owner, field="status")

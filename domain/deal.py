@@ -8,6 +8,7 @@ from typing import Literal, assert_never
 from uuid import UUID
 
 from domain.base import Event, Personal, Refusal, State
+from domain.undo import Conflicts, without_conflicts
 from domain.values import (
     NIL,
     Amount,
@@ -90,10 +91,13 @@ class DealLost(DealMove, type="deal.lost.v1"):
     note: Personal[Text]
 
 
-class DealReopened(DealMove, type="deal.reopened.v1"):
+class DealReopened(
+    DealMove, type="deal.reopened.v2", lifts={"deal.reopened.v1": without_conflicts}
+):
     """A deal that was won or lost is open again."""
 
     reason: Line
+    conflicts: Conflicts
 
 
 class DealAmountChanged(Event, type="deal.amount_changed.v1"):

@@ -9,7 +9,7 @@ from uuid import UUID
 from pydantic import Field
 
 from domain.base import HIDDEN, Event, Personal, Refusal, State
-from domain.undo import Conflicts
+from domain.undo import Conflicts, without_conflicts
 from domain.values import (
     Country,
     CustomValue,
@@ -94,10 +94,11 @@ class LeadDisqualified(Event, type="lead.disqualified.v1"):
     note: Personal[Text]
 
 
-class LeadRecycled(Event, type="lead.recycled.v1"):
+class LeadRecycled(Event, type="lead.recycled.v2", lifts={"lead.recycled.v1": without_conflicts}):
     """A lead given up came back into the queue."""
 
     reason: Line
+    conflicts: Conflicts
 
 
 def _made_unknown(fields: dict[str, Any]) -> dict[str, Any]:

@@ -23,6 +23,7 @@ from domain.merger import (
     absorbing,
     separating,
 )
+from domain.undo import Conflicts, without_conflicts
 from domain.values import CustomValue, Line, Text, Whole
 
 Channel = Literal["email", "phone", "chat", "web", "social"]
@@ -115,13 +116,16 @@ class TicketSolved(Event, type="ticket.solved.v1"):
     resolution: Personal[Text]
 
 
-class TicketReopened(Event, type="ticket.reopened.v1"):
+class TicketReopened(
+    Event, type="ticket.reopened.v2", lifts={"ticket.reopened.v1": without_conflicts}
+):
     """A solved ticket was not solved after all."""
 
     from_status: Status
     to_status: Status
     reopen_reason: ReopenReason
     reopenings: Count
+    conflicts: Conflicts
 
 
 class TicketClosed(Event, type="ticket.closed.v1"):
@@ -296,7 +300,7 @@ class Ticket(State[TicketEvent]):
                 return replace(self, status=event.to_status, solution=event)
             case TicketReopened():
                 reopened = replace(self, reopening=event, reopenings=event.reopenings)
-                return replace(reopened, status=event.to_status)
+                return replace(reopened, status=event.to_status, rated=None)
             case TicketPriorityChanged():
                 return replace(self, priority=event.priority)
             case TicketCategorized():

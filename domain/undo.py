@@ -28,6 +28,12 @@ class Conflict(BaseModel):
 
 Conflicts = tuple[Conflict, ...]
 
+
+def without_conflicts(fields: dict[str, Any]) -> dict[str, Any]:
+    """The fields of an undo from when conflicts were not told yet, until 26 November 2026."""
+    return fields | {"conflicts": []}
+
+
 ABSENT: Any = object()
 """Stands for a key that a mapping lacks."""
 

@@ -87,7 +87,7 @@ def _lead(now: Lead, to: Lead, _: Sequence[Event]) -> Iterator[Event]:
     )
     if moved and "converted" not in {status, to.status}:
         if status != "open":
-            yield LeadRecycled(reason=REASON)
+            yield LeadRecycled(reason=REASON, conflicts=())
         if to.status == "qualified" and to.qualification:
             yield to.qualification
         if to.status == "disqualified" and to.disqualification:
@@ -183,7 +183,10 @@ def _moves(now: Deal, to: Deal, past: Sequence[Event]) -> Iterator[Event]:
             "currency": to.currency,
         }
         closed = now.status != "open"
-        yield DealReopened(**step, reason=REASON) if closed else DealStageChanged(**step)
+        if closed:
+            yield DealReopened(**step, reason=REASON, conflicts=())
+        else:
+            yield DealStageChanged(**step)
     if ended:
         yield ended.model_copy(update={"from_stage": stage})
 

@@ -146,7 +146,7 @@ stage_change = FactTable(
         DealStageChanged: {**MOVE, **row(kind="moved")},
         DealWon: {**MOVE, **row(kind="won")},
         DealLost: {**MOVE, **row(kind="lost", reason=field)},
-        DealReopened: {**MOVE, **row(kind="reopened", reason=field)},
+        DealReopened: {**MOVE, **row(kind="reopened", reason=field, conflicts=field)},
     },
     description="Moves of deals from stage to stage, from the opening on.",
     columns={
@@ -159,6 +159,8 @@ stage_change = FactTable(
         "pipeline_id": "The pipeline.",
         "deal_owner": "The user responsible for the deal then.",
         "reason": "Why the deal was lost, or taken up again.",
+        "conflicts": "What was otherwise by then that matters once it is taken up again, as a list "
+        "of kind, id and field.",
     },
 )
 

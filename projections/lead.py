@@ -151,7 +151,11 @@ lead_status_change = FactTable(
             note=field,
         ),
         LeadRecycled: row(
-            to_status=state.status, lead_owner=state.owner, lead_source=state.source, reason=field
+            to_status=state.status,
+            lead_owner=state.owner,
+            lead_source=state.source,
+            reason=field,
+            conflicts=field,
         ),
         LeadConverted: row(
             to_status=state.status, lead_owner=state.owner, lead_source=state.source
@@ -166,6 +170,8 @@ lead_status_change = FactTable(
         "lead_owner": "The user responsible for the lead then.",
         "lead_source": "Where the lead came from.",
         "reason": "Why the lead was given up, or taken up again, or its conversion taken back.",
+        "conflicts": "What was otherwise by then that matters once it is taken up again, as a list "
+        "of kind, id and field.",
         "note": "What was noted about it.",
     },
 )

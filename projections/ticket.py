@@ -133,7 +133,7 @@ ticket_status_change = FactTable(
         TicketPutOnHold: {**CHANGE, **row(reason=field.hold_reason)},
         TicketResumed: CHANGE,
         TicketSolved: CHANGE,
-        TicketReopened: {**CHANGE, **row(reason=field.reopen_reason)},
+        TicketReopened: {**CHANGE, **row(reason=field.reopen_reason, conflicts=field)},
         TicketClosed: CHANGE,
     },
     description="Steps of tickets from one status to the next, from the opening on.",
@@ -144,6 +144,8 @@ ticket_status_change = FactTable(
         "ticket_owner": "The user it was assigned to then.",
         "customer_id": "The customer who asked.",
         "reason": "What the ticket was put on hold or reopened for.",
+        "conflicts": "What was otherwise by then that matters once it is taken up again, as a list "
+        "of kind, id and field.",
     },
 )
 

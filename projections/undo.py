@@ -17,7 +17,7 @@ undo = FactTable(
     description="What was undone, of which record (of a merger, the one that others were merged "
     "into); and the later changes that were left as they are.",
     columns={
-        "kind": "What was undone: a conversion, a merger or a closing.",
+        "kind": "What was undone: a conversion or a merger.",
         "conflicts": "Later changes that stood against it, as a list of kind, id and field.",
     },
 )

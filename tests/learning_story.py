@@ -76,7 +76,7 @@ def engaged(kind: str, number: int = 1) -> LeadEngaged:
 
 QUALIFIED = LeadQualified(budget=3, authority=3, need=4, timeline=2, evidence="")
 DISQUALIFIED = LeadDisqualified(reason="no_budget", note="")
-RECYCLED = LeadRecycled(reason="New year")
+RECYCLED = LeadRecycled(reason="New year", conflicts=())
 CONVERTED = LeadConverted(
     customer_id=UUID(int=1), contact_id=UUID(int=2), deal_id=None, made=(), role=None
 )

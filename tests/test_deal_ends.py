@@ -14,6 +14,7 @@ from tests.examples import OPENED, PIPELINE
 from tests.given import but
 
 REOPENED = DealReopened(
+    conflicts=(),
     from_stage="lost",
     to_stage="prospecting",
     probability=Decimal("0.1"),

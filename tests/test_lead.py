@@ -65,7 +65,7 @@ CAPTURE = CaptureLead(
 QUALIFY = QualifyLead(**BANT, evidence="Budget approved in March.")
 DISQUALIFY = DisqualifyLead(reason="no_budget", note="Asked to come back next year.")
 DISQUALIFIED = LeadDisqualified(reason="no_budget", note="Asked to come back next year.")
-RECYCLED = LeadRecycled(reason="New budget year")
+RECYCLED = LeadRecycled(reason="New budget year", conflicts=())
 RECYCLE = RecycleLead(reason="New budget year")
 CONVERTED = LeadConverted(
     customer_id=CUSTOMER, contact_id=CONTACT, deal_id=None, made=(), role=None

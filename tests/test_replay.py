@@ -183,7 +183,7 @@ def test_why_follows_a_value_that_came_back(office: Office):
     office.do(DisqualifyLead(reason="no_need"), on=2)
     office.do(RecycleLead(reason="Called us"), on=3)
     found = why(office.log, LEAD, "status")
-    assert (found.value, found.setter.type) == ("open", "lead.recycled.v1")
+    assert (found.value, found.setter.type) == ("open", "lead.recycled.v2")
     assert (found.previous, found.setter.fields["reason"]) == ("disqualified", "Called us")
 
 

@@ -102,7 +102,7 @@ def test_a_period_is_a_number_of_days_months_or_years(period: str):
     ("why", "stream", "said"),
     [
         (RetentionRuleChanged, LEADS.id, [RetentionRuleRepealed(kind=LEAD, reason="Review")]),
-        (SubjectInUse, HERE, [LeadRecycled(reason="New budget")]),
+        (SubjectInUse, HERE, [LeadRecycled(reason="New budget", conflicts=())]),
         (SubjectInUse, CONTACT, [WAS_A_LEAD]),
         (SubjectConsented, CONTACT, [WAS_A_LEAD, CONSENTED, ContactArchived(reason="Left")]),
         (SubjectIsHeld, subject_stream(HERE), [SubjectHeld(record_id=HERE, matter="Case 7")]),

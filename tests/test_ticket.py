@@ -69,7 +69,7 @@ ON_HOLD = TicketPutOnHold(from_status="open", to_status="on_hold", hold_reason="
 SOLVED = TicketSolved(from_status="open", to_status="solved", resolution="Sent it.")
 CLOSED = TicketClosed(from_status="solved", to_status="closed")
 REOPENED = TicketReopened(
-    from_status="solved", to_status="open", reopen_reason="not_fixed", reopenings=1
+    conflicts=(), from_status="solved", to_status="open", reopen_reason="not_fixed", reopenings=1
 )
 HISTORIES = {
     "new": (OPENED,),

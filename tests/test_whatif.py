@@ -113,7 +113,7 @@ def by_polars(log: InMemory, others: dict[str, dict[str, Any]], after: datetime 
         said("probability").alias("probability"),
     )
     last = (
-        told.filter(pl.col("type").is_in([*moves, "deal.reopened.v1"]))
+        told.filter(pl.col("type").is_in([*moves, "deal.reopened.v2"]))
         .group_by("stream_id")
         .agg(pl.all().sort_by("position").last())
     )
