@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 NO_REFERENCES = {
     "AddCampaignMember.member_id": "a lead or a contact: `member_type` says which",
+    "RecordLeadConversion.made": "repeats references of the same command",
     "RemoveCampaignMember.member_id": "names a membership, which is looked up",
     "RecordCampaignTouch.member_id": "names a membership, which is looked up",
     "RetractCampaignMember.member_id": "names a membership, which is looked up",
