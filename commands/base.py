@@ -44,6 +44,10 @@ class World(Protocol):
         """The stream the command was sent to."""
 
     @property
+    def begun(self) -> bool:
+        """Whether that stream has events, though all that they told may have been taken back."""
+
+    @property
     def actor(self) -> UUID:
         """The user who asks."""
 

@@ -24,6 +24,11 @@ class Onlooker:
     id: UUID
     actor: UUID
 
+    @property
+    def begun(self) -> bool:
+        """Whether that stream has events."""
+        return self.log.heads([self.id])[self.id] > 0
+
     def load(self, of: type[R], stream_id: UUID) -> R:
         """The state of a stream; blank when it has no events of this aggregate."""
         events = [recorded.event for recorded in self.log.read_stream(stream_id)]

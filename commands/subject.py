@@ -24,7 +24,7 @@ from domain.subject import (
 )
 from domain.ticket import Ticket, TicketUnknown
 from domain.user import User, UserStillActive, UserUnknown
-from domain.values import Line
+from domain.values import NIL, Line
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -44,14 +44,17 @@ NAMED: Mapping[str, type[State[Any]]] = {
 
 
 class ForgetLead(Command[Lead]):
-    """Forget the person behind a lead, with all that is recorded about them, for good."""
+    """Forget the person behind a lead, with all that is recorded about them, for good.
+
+    What was taken back is forgotten like all else: its events are still there.
+    """
 
     reason: Line
 
     example = {"reason": "Asked for by e-mail on 3 March"}
 
     def decide_in(self, world: World, lead: Lead, /) -> Iterator[On]:
-        if lead.status == "unknown":
+        if lead.status == "unknown" and not world.begun:
             raise LeadUnknown
         roots: Records = {world.id: Lead}
         if lead.conversion:
@@ -71,7 +74,7 @@ class ForgetCustomer(Command[Customer]):
     example = {"reason": "Asked for by letter on 3 March"}
 
     def decide_in(self, world: World, customer: Customer, /) -> Iterator[On]:
-        if customer.status == "unknown":
+        if customer.status == "unknown" and not world.begun:
             raise CustomerUnknown
         return forgotten(world, {world.id: Customer}, self.reason)
 
@@ -84,7 +87,7 @@ class ForgetContact(Command[Contact]):
     example = {"reason": "Asked for by e-mail on 3 March"}
 
     def decide_in(self, world: World, contact: Contact, /) -> Iterator[On]:
-        if contact.status == "unknown":
+        if contact.status == "unknown" and not world.begun:
             raise ContactUnknown
         return forgotten(world, {world.id: Contact}, self.reason)
 
@@ -97,7 +100,7 @@ class ForgetTicket(Command[Ticket]):
     example = {"reason": "Holds a health record sent by mistake"}
 
     def decide_in(self, world: World, ticket: Ticket, /) -> Iterator[On]:
-        if ticket.status == "unknown":
+        if ticket.status == "unknown" and not world.begun:
             raise TicketUnknown
         return forgotten(world, {world.id: Ticket}, self.reason)
 
@@ -110,7 +113,7 @@ class ForgetUser(Command[User]):
     example = {"reason": "Ten years after leaving"}
 
     def decide_in(self, world: World, user: User, /) -> Iterator[On]:
-        if user.status == "unknown":
+        if user.status == "unknown" and not world.begun:
             raise UserUnknown
         if user.status == "active":
             raise UserStillActive
@@ -226,9 +229,7 @@ def forgotten(
         return
     must_not_be_held(world, above.union(records))
     spare(world, records)
-    keys = {
-        world.load(Contact, id).person_id if of is Contact else id for id, of in records.items()
-    }
+    keys = {key_id(world, id, of) for id, of in records.items()}
     yield On(
         stream,
         SubjectForgotten(
@@ -238,6 +239,16 @@ def forgotten(
             record_ids=tuple(sorted(records)),
         ),
     )
+
+
+def key_id(world: World, id: UUID, of: type[State[Any]]) -> UUID:
+    """By whose key the personal fields of a record are sealed.
+
+    A contact that was taken back no longer says whether it was a lead before. If it was, the key
+    is the lead's, and goes with the lead.
+    """
+    person = world.load(Contact, id).person_id if of is Contact else id
+    return id if person == NIL else person
 
 
 def must_not_be_held(world: World, ids: set[UUID]) -> None:

@@ -63,6 +63,11 @@ class Decision:
         return self.intent.stream_id
 
     @property
+    def begun(self) -> bool:
+        """Whether that stream has events."""
+        return self.batch.held(self.intent.of, self.id).version > 0
+
+    @property
     def actor(self) -> UUID:
         """The user who asks."""
         return self.intent.context.actor

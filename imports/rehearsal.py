@@ -40,6 +40,11 @@ class Stage:
         """The user who asks."""
         return self.context.actor
 
+    @property
+    def begun(self) -> bool:
+        """Whether that stream has events in the log."""
+        return self.rehearsal.log.heads([self.id])[self.id] > 0
+
     def load(self, of: type[R], stream_id: UUID) -> R:
         """The state of a stream, with what this rehearsal added."""
         return cast("R", self.rehearsal.state(of, stream_id))

@@ -7,17 +7,48 @@ from typing import TYPE_CHECKING, Any
 
 from psycopg.sql import SQL
 
-from domain.contact import ContactArchived, ContactMerged, ContactUnmerged
+from domain.activity import ActivityLogged, ActivityPlanned, ActivityRetracted
+from domain.campaign import (
+    CampaignMemberAdded,
+    CampaignMemberRetracted,
+    CampaignPlanned,
+    CampaignRetracted,
+)
+from domain.contact import (
+    ContactArchived,
+    ContactCreated,
+    ContactMerged,
+    ContactRetracted,
+    ContactUnmerged,
+)
 from domain.customer import (
     CustomerClosed,
+    CustomerCreated,
     CustomerMerged,
     CustomerReactivated,
+    CustomerRetracted,
     CustomerUnmerged,
 )
-from domain.deal import DealLost, DealReopened, DealWon
+from domain.deal import DealLost, DealOpened, DealReopened, DealRetracted, DealWon
 from domain.import_run import ImportRunReverted, ImportRunStarted
-from domain.lead import LeadConverted, LeadDisqualified, LeadRecycled, LeadUnconverted
-from domain.ticket import TicketMerged, TicketReopened, TicketSolved, TicketUnmerged
+from domain.lead import (
+    LeadCaptured,
+    LeadConverted,
+    LeadDisqualified,
+    LeadRecycled,
+    LeadRetracted,
+    LeadUnconverted,
+)
+from domain.pipeline import PipelineDefined, PipelineRetracted
+from domain.ticket import (
+    TicketMerged,
+    TicketOpened,
+    TicketReopened,
+    TicketRetracted,
+    TicketSolved,
+    TicketUnmerged,
+)
+from domain.user import UserRegistered, UserRetracted
 from replay.base import NO_BOUND, Bounds, ReplayError
 from replay.history import Happening, told
 from replay.people import People
@@ -35,6 +66,20 @@ if TYPE_CHECKING:
 LEVELS_MAX = 50
 
 UNDO: Mapping[type[Event], tuple[type[Event] | None, str]] = {
+    ActivityLogged: (ActivityRetracted, "POST /activities/{id}/retract"),
+    ActivityPlanned: (ActivityRetracted, "POST /activities/{id}/retract"),
+    CampaignPlanned: (CampaignRetracted, "POST /campaigns/{id}/retract"),
+    CampaignMemberAdded: (
+        CampaignMemberRetracted,
+        "POST /campaigns/{event.campaign_id}/retract-member",
+    ),
+    ContactCreated: (ContactRetracted, "POST /contacts/{id}/retract"),
+    CustomerCreated: (CustomerRetracted, "POST /customers/{id}/retract"),
+    DealOpened: (DealRetracted, "POST /deals/{id}/retract"),
+    LeadCaptured: (LeadRetracted, "POST /leads/{id}/retract"),
+    PipelineDefined: (PipelineRetracted, "POST /pipelines/{id}/retract"),
+    TicketOpened: (TicketRetracted, "POST /tickets/{id}/retract"),
+    UserRegistered: (UserRetracted, "POST /users/{id}/retract"),
     LeadDisqualified: (LeadRecycled, "POST /leads/{id}/recycle"),
     LeadConverted: (LeadUnconverted, "POST /leads/{id}/unconvert"),
     ContactMerged: (ContactUnmerged, "POST /contacts/{id}/unmerge"),
@@ -189,7 +234,7 @@ def _undone(log: Log, recorded: RecordedEvent) -> Undo:
         recorded.event_id,
         recorded.event.type,
         recorded.stream_id,
-        by.format(id=recorded.stream_id),
+        by.format(id=recorded.stream_id, event=recorded.event),
         later.position if later else None,
     )
 

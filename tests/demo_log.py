@@ -109,6 +109,11 @@ class Asked:
         """The user who asks."""
         return self.step.actor
 
+    @property
+    def begun(self) -> bool:
+        """Whether that stream has events."""
+        return any(recorded.stream_id == self.id for recorded in self.teller.log)
+
     def load(self, of: type[R], stream_id: UUID) -> R:
         """The state of a stream; blank when it has no events."""
         state = self.teller.states.get(stream_id)

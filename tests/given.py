@@ -77,6 +77,11 @@ class History:
             return Decision(world, command, (), refusal)
         return Decision(world, command, decided)
 
+    @property
+    def begun(self) -> bool:
+        """Whether that stream has events."""
+        return bool(self.events.get(self.id))
+
     def load(self, of: type[R], stream_id: UUID) -> R:
         """The state of a stream; blank when it has no events."""
         events = self.events.get(stream_id, ())

@@ -11,9 +11,9 @@ import pytest
 
 from api.node import Node
 from commands.base import Command, handle
-from commands.contact import ArchiveContact, CreateContact
+from commands.contact import ArchiveContact, CreateContact, RetractContact
 from commands.customer import CreateCustomer
-from commands.subject import ForgetCustomer
+from commands.subject import ForgetContact, ForgetCustomer
 from commands.ticket import OpenTicket, ReplyToTicket
 from domain.base import HIDDEN, fold
 from domain.contact import Contact
@@ -82,6 +82,23 @@ def test_the_keys_go_with_the_event_that_says_so(told: Workspace):
     assert keys(told) == {BOB}
     contact = fold(Contact(), (recorded.event for recorded in told.log.read_stream(ANN)))
     assert (contact.name, contact.email, contact.status) == (HIDDEN, HIDDEN, "active")
+
+
+def test_who_was_taken_back_is_forgotten_like_anybody_else(told: Workspace):
+    with Writer(told.log) as writer:
+        do(writer, ANN, RetractContact(reason="Typed into the wrong system"))
+        do(writer, BOB, RetractContact(reason="Typed into the wrong system"))
+    assert first(told).name == NAME
+    forget(told)
+    assert keys(told) == {BOB}
+    forget(told, BOB, ForgetContact(reason=WHY))
+    assert keys(told) == set()
+    assert first(told).name is HIDDEN
+    with closing(open_tables(told)) as tables:
+        catch_up(tables, told.log, told.log.last_position())
+        history = "SELECT name FROM contact_personal_history WHERE name IS NOT NULL"
+        assert tables.database.query(history, personal=True).is_empty()
+        assert verify(told, Here(tables.database)).findings == []
 
 
 def test_nothing_personal_is_taken_in_about_who_was_forgotten(told: Workspace):

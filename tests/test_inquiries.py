@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 import threading
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -14,14 +15,17 @@ import psycopg
 import pytest
 import structlog
 
+from api.app import create_app
 from api.node import Node
 from cli import main
 from commands.lead import CaptureLead, QualifyLead
 from commands.user import RegisterUser
+from domain import EVENTS
 from eventstore.errors import Unavailable
 from eventstore.reads import Read, ReadLog, reads
 from learning import LEARNERS
 from learning.follower import catch_up
+from replay.done import UNDO
 from replay.inquiries import INQUIRIES
 from tests.doors import Client, a_node, listening
 
@@ -152,6 +156,25 @@ def test_what_can_be_undone_says_how_and_whether_it_was(ann: Client):
     again = ann.post(f"/leads/{lead}/recycle", {"reason": "Real"}).json()["position"]
     [undo] = asked(ann, "caused", cause=request["Correlation-Id"])["undo"]
     assert undo["undone_at"] == again
+
+
+def test_what_a_request_made_is_undone_by_taking_it_back(ann: Client):
+    request = {"Correlation-Id": str(uuid4())}
+    lead = ann.post("/leads", LEAD | {"email": "v@example.com"}, headers=request).json()["id"]
+    [undo] = asked(ann, "caused", cause=request["Correlation-Id"])["undo"]
+    assert (undo["by"], undo["undone_at"]) == (f"POST /leads/{lead}/retract", None)
+    taken_back = ann.post(f"/leads/{lead}/retract", {"reason": "Never was"}).json()["position"]
+    [undo] = asked(ann, "caused", cause=request["Correlation-Id"])["undo"]
+    assert undo["undone_at"] == taken_back
+
+
+def test_whatever_can_be_taken_back_is_told_how(node: Node):
+    doors = create_app(node).openapi()["paths"]
+    retracting = {event for event in EVENTS.values() if event.__name__.endswith("Retracted")}
+    assert retracting <= {undone for undone, _ in UNDO.values()}
+    for _, how in UNDO.values():
+        if how.startswith("POST "):
+            assert re.sub("{.*?}", "{id}", how.removeprefix("POST ")) in doors
 
 
 def test_a_door_and_a_verb_give_the_same_answer(

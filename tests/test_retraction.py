@@ -81,7 +81,8 @@ RETRACTIONS: tuple[tuple[UUID, Command[Any]], ...] = (
 
 UNTOLD = set(
     "tier_change amount_change close_date_change campaign_cost ticket_reply ticket_note "
-    "ticket_rating score_change score_outcome import_run legal_hold subject undo merger".split()
+    "ticket_rating score_change score_outcome import_run legal_hold subject undo merger "
+    "retention_rule".split()
 )
 """Tables that the story says nothing of."""
 

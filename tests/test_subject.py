@@ -21,8 +21,9 @@ from commands.subject import (
     ReleaseLeadLegalHold,
 )
 from domain.activity import ActivityPlanned
-from domain.contact import ContactLinked
-from domain.lead import LeadConverted
+from domain.contact import ContactLinked, ContactRetracted
+from domain.customer import CustomerRetracted
+from domain.lead import LeadConverted, LeadRetracted
 from domain.subject import (
     SubjectForgotten,
     SubjectHeld,
@@ -31,8 +32,8 @@ from domain.subject import (
     SubjectReleased,
     subject_stream,
 )
-from domain.ticket import TicketOpened
-from domain.user import UserStillActive
+from domain.ticket import TicketOpened, TicketRetracted
+from domain.user import UserRetracted, UserStillActive
 from tests.examples import (
     CAPTURED,
     CONTACT,
@@ -132,6 +133,30 @@ def test_with_a_lead_the_contact_is_forgotten_who_it_became():
     given(CAPTURED, converted).and_on(CUSTOMER, CREATED).and_on(
         CONTACT, but(MET, person_id=HERE, lead_id=HERE), LINKED
     ).when(ForgetLead(reason=REASON)).then(forgotten(HERE, CONTACT, keys=(HERE,)))
+
+
+@pytest.mark.parametrize(
+    ("begun", "retracted", "forget"),
+    [
+        (CAPTURED, LeadRetracted, ForgetLead),
+        (CREATED, CustomerRetracted, ForgetCustomer),
+        (MET, ContactRetracted, ForgetContact),
+        (but(ASKED, customer_id=OTHER), TicketRetracted, ForgetTicket),
+        (LEFT[0], UserRetracted, ForgetUser),
+    ],
+)
+def test_what_was_taken_back_can_be_forgotten(begun, retracted, forget):
+    """Its events are still there."""
+    taken_back = given(begun, retracted(reason="Typed into the wrong system"))
+    taken_back.when(forget(reason=REASON)).then(forgotten(HERE))
+    assert given().when(forget(reason=REASON)).refusal
+
+
+def test_a_contact_that_was_taken_back_is_forgotten_with_its_customer():
+    taken_back = ContactRetracted(reason="Twice")
+    customer().and_on(CONTACT, taken_back).when(ForgetCustomer(reason=REASON)).then(
+        forgotten(HERE, CONTACT, DEAL, TICKET, CALL)
+    )
 
 
 def test_a_ticket_is_forgotten_with_what_was_planned_about_it():
