@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import shutil
+import socket
 import tempfile
 import threading
 import time
@@ -67,18 +68,18 @@ class Questions:
             if self._folder is None:
                 # The path of a socket must be short, and its folder closed to others.
                 self._folder = Path(tempfile.mkdtemp(prefix="backstory-"))
-            socket = self._folder / "read_node"
+            place = self._folder / "read_node"
             if self._process is None:
                 self._process = Process(
                     "read node",
                     self._workspace.directory,
                     self._workspace.database_url,
-                    *("api.read_node", "--data", ".", "--socket", str(socket)),
+                    *("api.read_node", "--data", ".", "--socket", str(place)),
                     *("--workspace", self._workspace.name),
                     pause_seconds_max=PAUSE_SECONDS,
                 )
                 self._process.__enter__()
-            return socket
+            return place
 
     def close(self) -> None:
         """End the process."""
@@ -95,13 +96,17 @@ class Questions:
         with self._guard:
             if self._process is None or self._folder is None:
                 return None
-            socket = str(self._folder / "read_node")
-        transport = httpx.HTTPTransport(uds=socket, verify=False)
+            place = str(self._folder / "read_node")
+        transport = httpx.HTTPTransport(uds=place, verify=False)
         try:
-            with httpx.Client(transport=transport, timeout=LOOK_SECONDS_MAX) as client:
+            with (
+                socket.socket(socket.AF_UNIX) as knocking,
+                httpx.Client(transport=transport, timeout=LOOK_SECONDS_MAX) as client,
+            ):
+                knocking.connect(place)  # httpx does not close a socket that nobody answers
                 found: dict[str, Any] = client.get("http://read.node/standing").json()
                 return found
-        except httpx.TransportError:
+        except (httpx.TransportError, OSError):
             return {}
 
     @asynccontextmanager

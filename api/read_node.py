@@ -32,7 +32,6 @@ from starlette.routing import Route
 from api.answers import NEXT, POSITION, reached
 from api.asking import Asked, Broken, Told, told
 from api.problems import Problem, answer_with_problems
-from eventstore.collector import collect_seldom
 from eventstore.logs import configure
 from eventstore.workspace import Workspace
 from projections.follower import Follower
@@ -242,7 +241,6 @@ def main() -> None:
     parser.add_argument("--workspace", default="default", help="its name")
     given = parser.parse_args()
     configure()
-    collect_seldom()
     signal.signal(signal.SIGTERM, _end)
     with _opened(given.data, given.database_url, given.workspace, _limit()) as node:
 

@@ -85,6 +85,7 @@ class SubjectInUse(Refusal):
 class RetentionRule(State[RetentionRuleEvent]):
     """The rule in force for one kind of data."""
 
+    status: Literal["unknown", "in_force", "repealed"] = "unknown"
     rule: RetentionRuleSet | None = None
     changes: int = 0
     """How often it was set or repealed: that it is the same number says it is the same rule."""
@@ -92,8 +93,8 @@ class RetentionRule(State[RetentionRuleEvent]):
     def evolve(self, event: RetentionRuleEvent, /) -> RetentionRule:
         match event:
             case RetentionRuleSet():
-                return replace(self, rule=event, changes=self.changes + 1)
+                return replace(self, status="in_force", rule=event, changes=self.changes + 1)
             case RetentionRuleRepealed():
-                return replace(self, rule=None, changes=self.changes + 1)
+                return replace(self, status="repealed", rule=None, changes=self.changes + 1)
             case _:
                 assert_never(event)

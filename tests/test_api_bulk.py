@@ -182,7 +182,7 @@ def test_any_command_can_be_sent(ann: Client):
         *("deal-unknown", "activity-unknown", "ticket-unknown", "campaign-unknown"),
         *("user-unknown", "campaign-member-unknown", "custom-fields-elsewhere"),
         *("custom-field-unknown", "clock-elsewhere", "already-held"),
-        "reference-unknown",
+        *("reference-unknown", "retention-rule-unknown", "retention-rule-elsewhere"),
     }
 
 

@@ -124,7 +124,10 @@ def test_a_server_lives_drains_and_dies_whole(tmp_path: Path, capsys: pytest.Cap
 
         assert main(["learn", "--data", str(data)]) == 0
         followers = httpx.get(f"{live.url}/health").json()["followers"]
-        assert set(followers) == {"learning.lead_conversion", "learning.customer_health"}
+        assert set(followers) == {
+            *("learning.lead_conversion", "learning.customer_health"),
+            "policies.retention",
+        }
         assert main(["demo", "--once", "--data", str(data)]) == 3
         assert "name another directory with --data" in capsys.readouterr().err
 

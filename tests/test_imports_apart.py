@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -121,8 +122,10 @@ def test_an_import_that_ends_takes_the_process_that_reads_along_and_can_be_repea
 ):
     folder = shop(tmp_path / "shop", many_deals()[:ROWS])
     with importing(folder, workspace) as process:
+        while not (reading := readers(process.pid)):
+            assert process.poll() is None
+            time.sleep(0.01)
         wait_for(workspace, ROWS // 3, process)
-        reading = readers(process.pid)
         end(process)
         _, said = process.communicate(timeout=30)
         assert process.returncode == code

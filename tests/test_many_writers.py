@@ -123,7 +123,7 @@ def test_a_conversion_asked_by_many_processes_gives_one_customer(workspace: Work
     assert sum(events > 0 for events in appended) == 1
     types = [recorded.event.type for recorded in workspace.log.read()]
     assert types.count("customer.created.v1") == 1
-    assert types.count("lead.converted.v1") == 1
+    assert types.count("lead.converted.v2") == 1
 
 
 def test_two_leads_of_one_company_converted_at_once_give_one_customer(workspace: Workspace):
@@ -138,7 +138,7 @@ def test_two_leads_of_one_company_converted_at_once_give_one_customer(workspace:
         for process in started:
             lines(process)
     events = [recorded.event for recorded in workspace.log.read(types=["lead", "customer"])]
-    customers = {e.customer_id for e in events if e.type == "lead.converted.v1"}  # type: ignore[attr-defined]
+    customers = {e.customer_id for e in events if e.type == "lead.converted.v2"}  # type: ignore[attr-defined]
     assert len(customers) == 1
     assert sum(event.type == "customer.created.v1" for event in events) == 1
 

@@ -28,7 +28,7 @@ QUERIES = {
     for name, query in vars(module).items()
     if isinstance(query, Query)
 }
-MILLISECONDS_MAX = 50
+MILLISECONDS_MAX = 150
 QUERY = pytest.mark.parametrize("query", QUERIES.values(), ids=list(QUERIES))
 
 

@@ -18,7 +18,7 @@ from domain.customer import Customer
 from domain.deal import Deal, DealStageChanged, DealWon
 from domain.lead import Lead
 from domain.score import Score, ScoreRecorded
-from domain.ticket import Ticket
+from domain.ticket import Ticket, TicketRated
 from tests.reports import At, Past, cents, check, days, mean, moments, reports, story
 from tests.test_readmodels_ticket import SOLVED, times
 
@@ -72,12 +72,13 @@ def test_a_profile_says_how_many_there_are_of_each_and_how_the_customer_does(at:
         if deal.customer_id:
             expected[deal.customer_id][f"deals_{deal.status}"] += 1
     ratings: dict[UUID, list[int]] = defaultdict(list)
-    for ticket in past.of(Ticket).values():
+    for id, ticket in past.of(Ticket).items():
         asker = ticket.opened.customer_id if ticket.opened else None
         if asker:
             expected[asker]["tickets"] += 1
             expected[asker]["tickets_open"] += ticket.status not in SOLVED
-            ratings[asker] += [ticket.rated.rating] if ticket.rated else []
+            rated = past.last(id, TicketRated)
+            ratings[asker] += [rated.event.rating] if rated else []
     for customer_id, given in ratings.items():
         expected[customer_id]["mean_rating"] = mean(given)
     rows = reports().ask("customer_profile", at=at)

@@ -97,6 +97,7 @@ def times(past: Past) -> dict[UUID, dict[str, Any]]:
     found = {}
     for id, ticket in past.of(Ticket).items():
         opened_at = past.streams[id][0].effective_at
+        rated = past.last(id, TicketRated)
         solution = past.last(id, TicketSolved) if ticket.status in SOLVED else None
         answered_at = first.get(id)
         found[id] = {
@@ -111,7 +112,7 @@ def times(past: Past) -> dict[UUID, dict[str, Any]]:
             "waiting_hours": None if solution else hours(opened_at, past.moment),
             "replies": ticket.replies,
             "reopenings": ticket.reopenings,
-            "rating": ticket.rated and ticket.rated.rating,
+            "rating": rated and rated.event.rating,
         }
     return found
 

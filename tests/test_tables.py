@@ -220,7 +220,7 @@ def test_a_forgotten_person_has_no_values_and_the_digests_stay(tmp_path: Path, e
             "UPDATE stored.event SET recorded_at = recorded_at + INTERVAL 1 microsecond "
             "WHERE rowid = 3"
         ),
-        "DELETE FROM stored.ticket_past WHERE rowid = 0",
+        "DELETE FROM stored.deal_past WHERE rowid = 0",
         "INSERT INTO stored.score_change FROM stored.score_change LIMIT 1",
         "UPDATE stored.lead_current SET status = NULL WHERE status IS NOT NULL",
         "UPDATE stored.score_change SET value = value - 1.2e-16 WHERE value > 0.5",

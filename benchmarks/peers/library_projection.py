@@ -113,7 +113,7 @@ def _version(given: list[str]) -> Composed:
 def _value(source: Source, fields: dict[str, Any]) -> Any:
     """What an event says of a column; the envelope is not what the library reads."""
     value = fields[source.name] if source.kind == "field" else source.value
-    return Jsonb(value) if isinstance(value, dict) else value
+    return Jsonb(value) if isinstance(value, dict | list) else value
 
 
 class LeadProjection(Projection[LeadView]):
