@@ -35,6 +35,7 @@ from projections.customer import customer
 from readmodels.query import Moment, page, records
 from replay.audit import audit_workspace
 from replay.base import Bounds, state_at
+from replay.evidence import evidence
 from replay.tables import catch_up, open_tables
 
 if TYPE_CHECKING:
@@ -53,6 +54,7 @@ SEALING_SHARE = 1.10
 LINEAR = 1.25
 CUSTOMER_EVENTS = 1_000
 AS_OF_MS = 15
+BUNDLE_SECONDS = 2
 QUESTIONS = 50
 COMMANDS_PER_SECOND = 5_000
 
@@ -73,12 +75,18 @@ def run(options: Options, say: Callable[[str], None]) -> Report:
             half = audited(workspace, events // 2, say)
             whole = audited(workspace, events, say)
             say(f"a customer with {CUSTOMER_EVENTS:,} events")
-            asked = as_of_ms(workspace)
+            long_lived = customer_of(workspace)
+            asked = as_of_ms(workspace, *long_lived)
+            say(f"evidence of {CUSTOMER_EVENTS:,} events")
+            bundled = (
+                milliseconds(lambda _: evidence(workspace, long_lived[0]), long_lived[1]) / 1000
+            )
     ratio = median(with_ / without for with_, without in zip(used[True], used[False], strict=True))
     for name, sealing in (("sealing", True), ("not sealing", False)):
         report.figures[name] = {"cpu_ms_per_command": median(used[sealing]) / commands * 1000}
     report.figures["audit"] = {"events": events, "seconds": whole, "half_seconds": half}
     report.figures["as-of of one customer"] = {f"{name}_ms": ms for name, ms in asked.items()}
+    report.figures["evidence of one customer"] = {"events": CUSTOMER_EVENTS, "seconds": bundled}
     report.must = [
         *(
             Must(
@@ -86,6 +94,7 @@ def run(options: Options, say: Callable[[str], None]) -> Report:
             )
             for name, ms in asked.items()
         ),
+        Must("seconds to make a bundle of 1,000 events", bundled, at_most=BUNDLE_SECONDS),
         Must("CPU per command, sealing / not sealing", ratio, at_most=SEALING_SHARE),
         Must(
             "seconds to audit 1,000,000 events",
@@ -108,11 +117,8 @@ def audited(workspace: Workspace, events: int, say: Callable[[str], None]) -> fl
     return min(found.seconds for found in runs) or 0.001
 
 
-def as_of_ms(workspace: Workspace) -> dict[str, float]:
-    """Milliseconds until a customer is known as of moments all over its life: median of many.
-
-    Asked of the tables, as `GET /customers/{id}?as_of=` does, and folded from the log.
-    """
+def customer_of(workspace: Workspace) -> tuple[UUID, datetime]:
+    """A customer with many events, and when it began."""
     customer_id, began = uuid7(), datetime(2025, 1, 1, tzinfo=UTC)
     with Writer(workspace.log) as writer:
         made = [
@@ -121,6 +127,14 @@ def as_of_ms(workspace: Workspace) -> dict[str, float]:
         ]
         for one in made:
             one.result()
+    return customer_id, began
+
+
+def as_of_ms(workspace: Workspace, customer_id: UUID, began: datetime) -> dict[str, float]:
+    """Milliseconds until a customer is known as of moments all over its life: median of many.
+
+    Asked of the tables, as `GET /customers/{id}?as_of=` does, and folded from the log.
+    """
     hours = CUSTOMER_EVENTS / QUESTIONS
     moments = [began + timedelta(hours=number * hours) for number in range(QUESTIONS)]
     tables = [shape.table for shape in customer.shapes]

@@ -161,7 +161,9 @@ class Batch:
             # A wish may be true already because of what came before it in this batch.
             end = before + receipt.events
             position = positions[end - 1] if end else before_all
-            self.outcomes[number] = replace(receipt, position=position)
+            self.outcomes[number] = Receipt(
+                receipt.id, receipt.version, position, receipt.events, receipt.conflicts
+            )
         self.outcomes = [
             outcome.resolved(self.outcomes) if isinstance(outcome, Pending) else outcome
             for outcome in self.outcomes
