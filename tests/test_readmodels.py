@@ -28,7 +28,10 @@ QUERIES = {
     for name, query in vars(module).items()
     if isinstance(query, Query)
 }
-MILLISECONDS_MAX = 150
+MILLISECONDS_MAX = 50
+SLOWER = dict.fromkeys(("customer_profile", "customer_health_board", "customer_timeline"), 100)
+"""Not yet within the bound since they follow merged records: 51 to 71 ms, to be made quicker."""
+
 QUERY = pytest.mark.parametrize("query", QUERIES.values(), ids=list(QUERIES))
 
 
@@ -170,7 +173,7 @@ def test_an_answer_takes_no_longer_than_a_blink(query: Query):
             began = time.process_time()  # the processor may be busy with somebody else's work
             reports().ask(query.name, *key, at=at)
             took.append((time.process_time() - began) * 1000)
-        assert min(took) < MILLISECONDS_MAX
+        assert min(took) < SLOWER.get(query.name, MILLISECONDS_MAX)
 
 
 def test_a_bare_date_is_the_end_of_that_day():
