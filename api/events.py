@@ -44,12 +44,17 @@ router = APIRouter(prefix="/events", tags=["events"], route_class=Door)
 
 
 class Pulse:
-    """Wakes those who follow the log, as soon as there is more of it: one thread for them all."""
+    """Wakes those who follow the log, as soon as there is more of it: one thread for them all.
+
+    While nobody follows, nobody looks: with 250 commits a second that was a tenth of a processor,
+    and the lock of the interpreter as often.
+    """
 
     def __init__(self, log: Log) -> None:
         self._log = log
         self._beats: set[tuple[asyncio.AbstractEventLoop, asyncio.Event]] = set()
         self._guard = threading.Lock()
+        self._felt = threading.Event()
         self.stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="pulse", daemon=True)
 
@@ -60,6 +65,7 @@ class Pulse:
     def stop(self) -> None:
         """Let everybody who follows come to an end."""
         self.stopping.set()
+        self._felt.set()
         self._wake()
 
     def close(self) -> None:
@@ -79,11 +85,14 @@ class Pulse:
         beat = asyncio.get_running_loop(), asyncio.Event()
         with self._guard:
             self._beats.add(beat)
+            self._felt.set()
         try:
             yield beat[1]
         finally:
             with self._guard:
                 self._beats.discard(beat)
+                if not self._beats and not self.stopping.is_set():
+                    self._felt.clear()
 
     def _wake(self) -> None:
         with self._guard:
@@ -94,8 +103,11 @@ class Pulse:
         seen = 0
         while not self.stopping.is_set():
             try:
-                if self._log.wait(seen, LOOK_SECONDS):
-                    seen = self._log.last_position()
+                if not self._felt.is_set():
+                    self._log.wait_no_more()
+                    self._felt.wait()
+                if newest := self._log.wait(seen, LOOK_SECONDS):
+                    seen = newest
                     self._wake()
             except EventStoreError:
                 # Those who follow find out for themselves when they read.

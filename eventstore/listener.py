@@ -25,25 +25,37 @@ class Listener:
 
     def __init__(self, log: Log) -> None:
         self.log = log
+        self.newest = 0
         self.connection: psycopg.Connection[DictRow] | None = None
 
-    def wait(self, after: int, timeout: float) -> bool:
+    def wait(self, after: int, timeout: float) -> int:
         """See `Log.wait`."""
         deadline = time.monotonic() + timeout
-        while True:
-            if self.connection is None or self.connection.closed:
-                self.connection = psycopg.connect(
-                    self.log.conninfo, autocommit=True, row_factory=dict_row
-                )
-                self.connection.execute(f"LISTEN {self.log.envelopes.channel_name}")
-            found = self.connection.execute(NEWEST).fetchone()
-            if found is not None and (found["position"] or 0) > after:
-                return True
+        if self.connection is None or self.connection.closed:
+            self.connection = self._connected()
+            self._look(self.connection)
+        while self.newest <= after:
             left = deadline - time.monotonic()
             if left <= 0:
-                return False
-            for _ in self.connection.notifies(timeout=min(POLL_SECONDS, left), stop_after=1):
-                pass
+                return 0
+            if not self._told(self.connection, min(POLL_SECONDS, left)):
+                self._look(self.connection)
+        return self.newest
+
+    def _connected(self) -> psycopg.Connection[DictRow]:
+        connection = psycopg.connect(self.log.conninfo, autocommit=True, row_factory=dict_row)
+        connection.execute(f"LISTEN {self.log.envelopes.channel_name}")
+        return connection
+
+    def _look(self, connection: psycopg.Connection[DictRow]) -> None:
+        found = connection.execute(NEWEST).fetchone()
+        self.newest = (found["position"] or 0) if found else 0
+
+    def _told(self, connection: psycopg.Connection[DictRow], timeout: float) -> bool:
+        """Whether commits told of their positions; some writers only tell that there is more."""
+        notices = [one.payload for one in connection.notifies(timeout=timeout, stop_after=1)]
+        self.newest = max([self.newest, *(int(told) for told in notices if told.isdecimal())])
+        return any(notices) and all(notices)
 
     def close(self) -> None:
         """Stop listening."""

@@ -283,11 +283,11 @@ class Log(Application[UUID]):
             self._disconnect()
             raise Unavailable(str(error)) from error
 
-    def wait(self, after: int, timeout: float) -> bool:
-        """True as soon as there is an event after `after`; False when `timeout` seconds pass.
+    def wait(self, after: int, timeout: float) -> int:
+        """The newest position, as soon as it is after `after`; 0 when `timeout` seconds pass.
 
-        It is told of commits (LISTEN), and looks for itself every quarter of a second, so that a
-        lost notice costs no more than that.
+        It is told of commits and of their positions (LISTEN), and looks for itself every quarter
+        of a second, so that a lost notice costs no more than that.
         """
         listener: Listener | None = getattr(self._mine, "listener", None)
         if listener is None:
@@ -297,6 +297,16 @@ class Log(Application[UUID]):
             return listener.wait(after, timeout)
         except (psycopg.OperationalError, psycopg.InterfaceError) as error:
             raise Unavailable(str(error)) from error
+
+    def wait_no_more(self) -> None:
+        """Let go of the connection on which this thread hears of commits, until it waits again.
+
+        Nobody may listen without reading: what he is told would fill the memory of PostgreSQL.
+        """
+        listener = self._mine.__dict__.pop("listener", None)
+        if listener is not None:
+            self._opened.remove(listener)
+            listener.close()
 
     @contextmanager
     def _connection(self) -> Iterator[psycopg.Connection[DictRow]]:

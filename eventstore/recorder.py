@@ -64,7 +64,7 @@ class EnvelopeRecorder(PostgresApplicationRecorder):
             "SELECT n, s, v, t, d, e, %s, coalesce(o, %s), a, c, p FROM unnest(%b::bigint[], "
             "%b::uuid[], %b::bigint[], %b::text[], %b::bytea[], %b::uuid[], %b::timestamptz[], "
             "%b::uuid[], %b::uuid[], %b::uuid[]) AS new(n, s, v, t, d, e, o, a, c, p), "
-            "(SELECT setval(%s, %s), pg_notify(%s, '')) AS moved RETURNING notification_id"
+            "(SELECT setval(%s, %s), pg_notify(%s, %s)) AS moved RETURNING notification_id"
         ).format(table=self.table)
         self.sequence = f'{self.table.as_string()[:-1]}_notification_id_seq"'
 
@@ -103,7 +103,8 @@ class EnvelopeRecorder(PostgresApplicationRecorder):
                 strict=True,
             ):
                 column.append(value)
-        moved = [self.sequence, positions[-1], self.channel_name]
+        last = positions[-1]
+        moved = [self.sequence, last, self.channel_name, str(last)]
         return self.insert_events_statement, [recorded_at, recorded_at, positions, *columns, *moved]
 
     def _insert_stored_events(

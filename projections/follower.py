@@ -55,7 +55,7 @@ class Follower:
         self,
         tables: Tables,
         read_arrow: ReadArrow,
-        wait: Callable[[int, float], bool],
+        wait: Callable[[int, float], int],
         *,
         rest_seconds: float | None = None,
     ) -> None:
@@ -153,7 +153,7 @@ class Follower:
             return False
         if not something:
             self.error = None
-        return something
+        return bool(something)
 
     def _catch_up(self) -> None:
         events = 0

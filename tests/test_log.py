@@ -16,6 +16,7 @@ from commands.lead import CaptureLead, QualifyLead
 from domain.base import HIDDEN
 from domain.clock import CLOCK, ClockTicked
 from eventstore.envelope import NewEvent, uuid7
+from eventstore.listener import Listener
 from eventstore.log import ARROW, IN_ORDER
 from eventstore.workspace import Workspace
 from eventstore.writer import Context, Writer
@@ -108,6 +109,24 @@ def test_waiting_ends_with_the_next_commit(workspace: Workspace):
         assert workspace.log.wait(0, 10)
         assert time.monotonic() - started < 5
         timer.join()
+
+
+def test_a_commit_tells_its_position_to_whoever_waits(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+):
+    log = workspace.log
+    with Writer(log) as writer:
+        assert not log.wait(0, 0.0)
+        with monkeypatch.context() as patched:
+            patched.delattr(Listener, "_look")
+            context = Context(actor=UUID(int=3), correlation_id=uuid7())
+            position = handle(writer, CAPTURE, uuid7(), context).result(10).position
+            assert log.wait(0, 10) == position
+    with log.cursor() as cursor:  # as the library tells it
+        cursor.execute(f"NOTIFY {log.envelopes.channel_name}")
+    assert not log.wait(position, 0.05)
+    log.wait_no_more()
+    assert log.wait(0, 10) == position
 
 
 def tick(version: int, event_id: UUID | None = None) -> NewEvent:
