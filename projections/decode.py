@@ -19,7 +19,7 @@ from projections.fields import (
     FieldType,
     fields_of,
     polars_type,
-    views,
+    streamed,
 )
 from readmodels.schema import quoted
 
@@ -120,10 +120,9 @@ class Decoder:
             pl.concat([each.columns[n] for each, n in of]).alias(sql) for sql, of in places.items()
         ]
         frames = [text_.to_frame() for text_ in texts]
-        self._duckdb.register("texts", views(pl.concat(frames, how="horizontal_extend")))
+        given = streamed(pl.concat(frames, how="horizontal_extend"))
         cast = ", ".join(f"{_exactly(sql)} AS {quoted(sql)}" for sql in places)
-        frame = pl.DataFrame(self._duckdb.execute(f"SELECT {cast} FROM texts").to_arrow_table())
-        self._duckdb.unregister("texts")
+        frame = pl.DataFrame(self._duckdb.from_arrow(given).project(cast))
         for text_, (sql, of) in zip(texts, places.items(), strict=True):
             values = frame[sql][: len(text_)].cast(polars_type(sql))
             fits = values.is_not_null() | text_.is_null()

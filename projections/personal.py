@@ -12,7 +12,7 @@ import duckdb
 import polars as pl
 
 from projections.batch import POISON
-from projections.fields import JSON, ColumnType, FieldType, fields_of, views
+from projections.fields import JSON, ColumnType, FieldType, fields_of, streamed
 from projections.fold import AT
 from projections.shape import Shape
 from readmodels.schema import quoted, text
@@ -118,11 +118,10 @@ class Opener:
         for kind, length in lengths.items():
             texts.append(plain[:length].alias(kind.sql).to_frame())
             plain = plain[length:]
-        self._duckdb.register("texts", views(pl.concat(texts, how="horizontal_extend")))
-        wanted = ", ".join(f"{_transformed(kind)} AS {quoted(kind.sql)}" for kind in lengths)
-        sql = f"SELECT md5_number_lower(sealed) AS sealed, {wanted} FROM texts"
-        rows = pl.DataFrame(self._duckdb.execute(sql).to_arrow_table())
-        self._duckdb.unregister("texts")
+        given = streamed(pl.concat(texts, how="horizontal_extend"))
+        wanted = [f"{_transformed(kind)} AS {quoted(kind.sql)}" for kind in lengths]
+        wanted.append("md5_number_lower(sealed) AS sealed")
+        rows = pl.DataFrame(self._duckdb.from_arrow(given).project(", ".join(wanted)))
         typed = {kind: rows[kind.sql][:n].cast(kind.polars) for kind, n in lengths.items()}
         return typed, rows["sealed"].cast(pl.UInt64)
 

@@ -7,20 +7,18 @@ from typing import TYPE_CHECKING
 from uuid import UUID
 
 import polars as pl
-import pyarrow as pa
 
-from projections.fields import JSON, UUID_, polars_type, views
+from projections.fields import JSON, UUID_, polars_type, streamed
 from readmodels.bookmark import Bookmark
 from readmodels.schema import Column, Table, quoted, text
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     import duckdb
+    import pyarrow as pa
 
-FEW_CELLS = 600
 FEW_KEYS = 100
-AS_JSON = {"ARROW:extension:name": "arrow.json", "ARROW:extension:metadata": ""}
 
 
 class Store:
@@ -95,14 +93,9 @@ class Store:
             return
         self._begin()
         columns = [column.name for column in self._columns[part]]
-        if few := _spelled("added", rows):
-            names = ", ".join(map(quoted, columns))
-            sql = f"INSERT INTO {self.named(part)} ({names}) SELECT {names} FROM {few}"
-            self._connection.execute(sql)
-        else:
-            # Half of what it costs to name the rows first and to select them by it.
-            handed = _handed(rows, self._documents[part]).select(columns)
-            self._connection.from_arrow(handed).insert_into(self.named(part))
+        # Half of what it costs to name the rows first and to select them by it.
+        handed = streamed(rows[columns], self._documents[part])
+        self._connection.from_arrow(handed).insert_into(self.named(part))
 
     def delete(self, part: str, keys: pl.DataFrame) -> None:
         """Take rows out of a table, by some of its columns."""
@@ -174,12 +167,9 @@ class Store:
     @contextmanager
     def _relation(self, name: str, rows: pl.DataFrame) -> Iterator[str]:
         """Rows as something to select from."""
-        if few := _spelled(name, rows):
-            yield few
-        else:
-            self._connection.register(name, _handed(rows))
-            yield name
-            self._connection.unregister(name)
+        self._connection.register(name, streamed(rows))
+        yield name
+        self._connection.unregister(name)
 
     def close(self) -> None:
         """Give the connection back; what was not committed is undone."""
@@ -215,31 +205,6 @@ def _stored_as(type_: str) -> str:
     end it chooses one that leaves them three times as large.
     """
     return f"{type_} USING COMPRESSION zstd" if type_ == JSON.sql else type_
-
-
-def _spelled(name: str, rows: pl.DataFrame) -> str:
-    """A few rows as a list of values, each as text: the columns they go to say what they are.
-
-    That is sooner done than to hand them over. Of more rows, or of a NUL, nothing is made.
-    """
-    if rows.width * len(rows) > FEW_CELLS:
-        return ""
-    lines = (
-        ", ".join("NULL" if value is None else text(_as_text(value)) for value in row)
-        for row in rows.iter_rows()
-    )
-    columns = ", ".join(quoted(column) for column in rows.columns)
-    spelled = f"(VALUES {', '.join(f'({line})' for line in lines)}) AS {name}({columns})"
-    return "" if "\0" in spelled else spelled
-
-
-def _handed(rows: pl.DataFrame, documents: Collection[str] = ()) -> pa.Table:
-    """Rows as DuckDB takes them; `documents` are JSON and need not be looked through again."""
-    handed = views(rows)
-    schema = pa.schema(
-        [f.with_metadata(AS_JSON) if f.name in documents else f for f in handed.schema]
-    )
-    return pa.Table.from_arrays(handed.columns, schema=schema)
 
 
 def _as_text(value: object) -> str:
