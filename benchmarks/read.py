@@ -1,17 +1,21 @@
-"""Questions about the past, asked of a long history: they must cost about what today costs."""
+"""Questions about the past, asked of a long history: they must cost about what today costs.
+
+Before the history is made so long, every report is asked of two years of a company.
+"""
 
 from __future__ import annotations
 
 import time
 from contextlib import closing
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from benchmarks.base import Must, Options, Report, percentile
 from benchmarks.company import END, found, lengthen
 from benchmarks.contest import Ground
 from eventstore.workspace import Workspace
 from projections.deal import deal
+from readmodels.catalog import queries
 from readmodels.lead import lead_board
 from readmodels.pipeline import deal_pipeline
 from readmodels.query import Moment, page, records
@@ -19,7 +23,6 @@ from replay.tables import catch_up, open_tables
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from datetime import datetime
 
     from readmodels.base import Database
     from readmodels.query import Query
@@ -29,6 +32,9 @@ HISTORY_ROWS = 1_000_000
 LONG = ("deal", "lead")
 """The dimensions with so many versions."""
 DAYS = 700
+REPORT_MS_MAX = 100.0
+"""A blink: whoever turns the pages of a report does not wait."""
+TRIES = 5
 QUESTIONS = {
     "a page of deals": records(deal.shapes[0].table)[0],
     "the pipeline": deal_pipeline,
@@ -48,6 +54,9 @@ def run(options: Options, say: Callable[[str], None]) -> Report:
         with closing(open_tables(workspace)) as tables:
             catch_up(tables, workspace.log, workspace.log.last_position())
             wanted = 10 * options.events if options.events else HISTORY_ROWS
+            say("every report")
+            slowest = reported(tables.database, tables.position, report)
+            report.must.append(Must("slowest report in ms", slowest, at_most=REPORT_MS_MAX))
             for dimension in LONG:
                 say(f"{wanted:,} versions of {dimension}s")
                 rows = lengthen(tables.database, dimension, wanted)
@@ -65,6 +74,27 @@ def run(options: Options, say: Callable[[str], None]) -> Report:
     return report
 
 
+def reported(database: Database, position: int, report: Report) -> float:
+    """How long each report takes, about now and about the past; the most, in milliseconds."""
+    customer = database.query(
+        "SELECT customer_id FROM customer_profile() ORDER BY interactions DESC, customer_id LIMIT 1"
+    ).item()
+    contact = database.query("SELECT min(id) FROM contact").item()
+    took: dict[str, list[float]] = {}
+    for name, query in queries().items():
+        key = contact if name.startswith("contact_") else customer
+        for moment in (Moment(None, position), Moment(END - timedelta(days=DAYS // 2), position)):
+            waits = [
+                seconds_of(database, query, moment, id=key, subject_id=key) for _ in range(TRIES)
+            ]
+            took.setdefault(name, []).append(percentile(waits, 0.5) * 1000)
+    slowest = max(took, key=lambda name: max(took[name]))
+    for name in took:
+        report.figures[f"report {name}"] = {"p50_ms": took[name][0], "past_p50_ms": took[name][1]}
+    report.notes.append(f"the slowest report is {slowest}")
+    return max(took[slowest])
+
+
 def asked(
     database: Database, query: Query, position: int, options: Options
 ) -> tuple[list[float], list[float]]:
@@ -79,9 +109,9 @@ def asked(
     return now, past
 
 
-def seconds_of(database: Database, query: Query, moment: Moment) -> float:
+def seconds_of(database: Database, query: Query, moment: Moment, **keys: Any) -> float:
     """How long the first page of an answer takes."""
-    given: dict[str, datetime | None] = dict.fromkeys(query.parameters)
+    given = {name: keys.get(name) for name in query.parameters}
     began = time.perf_counter()
     page(database, query, moment, given, limit=ROWS)
     return time.perf_counter() - began

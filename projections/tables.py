@@ -17,6 +17,7 @@ from projections.base import Dimension, FactTable, declarations_hash, declared_h
 from projections.batch import Batch
 from projections.decode import Decoder
 from projections.log import MAIN_TABLES, PERSONAL_TABLES
+from projections.merger import merger
 from projections.personal import Opener, Unseal
 from projections.projection import MainProjection, PersonalProjection, Projection
 from projections.shape import Shape
@@ -41,6 +42,9 @@ EDITION = 3
 
 
 TAKEN_ROWS = 100_000
+
+MERGERS = frozenset(merger.shapes[0].sources)
+"""The events from the first of which on views follow merged records."""
 
 
 def declared_name() -> str:
@@ -109,7 +113,9 @@ class Tables:
         self.needed = self.outdated | states
         shapes = [shape for shape in shapes if shape.table.name not in self.outdated]
         self._decoder = Decoder(events.values())
-        self._declared, self._turn = False, threading.RLock()
+        self._turn = threading.RLock()
+        self._outgrown = False
+        """Whether views have to be made anew for what was written."""
         plain = [shape for shape in shapes if not shape.table.personal]
         sealed = [shape for shape in shapes if shape.table.personal]
         store = self._store(self.database.catalog, MAIN_TABLES, plain)
@@ -182,17 +188,17 @@ class Tables:
     def _take(self, batch: Batch) -> None:
         dated = self._main.dated(batch)
         self._each(lambda projection: projection.take(dated))
-        self._declared |= CustomFieldsDeclared in batch.frames
+        self._outgrown |= CustomFieldsDeclared in batch.frames
+        self._outgrown |= not self.database.merged and not MERGERS.isdisjoint(batch.frames)
 
     def settle(self, *, fully: bool = False) -> None:
         """Commit what waits: rows and bookmark, in each file in one transaction."""
         with self._turn, self.database.moving:
             self._each(lambda projection: projection.settle(fully=fully))
-            self.position = self.database.position = self.taken
-        with self._turn:
-            if self._declared:
+            if self._outgrown:
                 self.database.refresh()
-                self._declared = False
+                self._outgrown = False
+            self.position = self.database.position = self.taken
 
     def _each(self, do: Callable[[Projection], None]) -> None:
         """Both files at once: DuckDB and Polars work outside the lock of the interpreter."""
@@ -223,6 +229,7 @@ class Tables:
                 for part in ours.apart:
                     rows = connection.execute(f"FROM {theirs.store.named(part)}")
                     ours.store.take_over(part, rows.to_arrow_reader(TAKEN_ROWS))
+        self._outgrown = True
         return position
 
     def copy(

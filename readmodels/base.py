@@ -63,6 +63,8 @@ class Database:
         """How far the log has been followed, as told by who does."""
         self.moving = threading.Lock()
         """Held while the files move on, one after the other."""
+        self.merged = False
+        """Whether views follow records that were merged into others: not before there are some."""
         self._guard = threading.Lock()
         self._tables: dict[str, list[Table]] = {}
         self._root = duckdb.connect(
@@ -102,9 +104,11 @@ class Database:
     def refresh(self) -> None:
         """Make what is missing of the views and macros of all that is shown, and of the reports.
 
-        Custom fields may have been declared since: each is a column.
+        Custom fields may have been declared since: each is a column. And records may have been
+        merged: to follow them doubles what it costs to plan a report, with or without any.
         """
         with self.connection() as connection:
+            self.merged = self._any_merged(connection)
             for catalog, tables in self._tables.items():
                 wanted = {"moment_of": MOMENT_OF.format(catalog=quoted(catalog))}
                 for view in self._views(connection, catalog):
@@ -130,11 +134,16 @@ class Database:
                 declared,
                 log,
                 retracted=RETRACTION in there,
-                merged=MERGER in there,
+                merged=self.merged,
                 plain=there.get(table.name.removesuffix("_personal")) if table.personal else None,
             )
             for table in self._tables[catalog]
         ]
+
+    def _any_merged(self, connection: DuckDBPyConnection) -> bool:
+        if not any(table.name == MERGER for table in self._tables[self.catalog]):
+            return False
+        return bool(connection.execute(f"FROM stored.{MERGER} LIMIT 1").fetchall())
 
     def _custom_fields(self, connection: DuckDBPyConnection) -> list[CustomField]:
         if not any(table.name == "custom_field" for table in self._tables[self.catalog]):

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from uuid import UUID
+
 from readmodels.query import report
 from readmodels.units import log_odds, ordinal, share
 
 score_explained = report(
     "score_explained",
+    where={"learner": str | None, "subject_type": str | None, "subject_id": UUID | None},
     columns={
         "learner": "Who foresees, such as lead_conversion.",
         "subject_type": "The kind of record, such as lead.",

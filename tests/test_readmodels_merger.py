@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
@@ -27,13 +28,14 @@ from commands.merger import (
 from commands.pipeline import DefinePipeline
 from commands.ticket import OpenTicket, ReplyToTicket
 from eventstore.workspace import Workspace
-from replay.tables import Here
+from replay.tables import Here, catch_up, open_tables
 from replay.verify import verify
 from tests.databases import empty_database
 from tests.test_retraction import followed, tell
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from commands.base import Command
     from readmodels.base import Database
@@ -174,3 +176,22 @@ def test_what_was_changed_since_is_told_as_a_conflict(workspace: Workspace, tmp_
         [row] = database.query("SELECT kind, conflicts FROM undo").rows()
         assert row[0] == "merger"
         assert '"field":"phone"' in row[1].replace(" ", "")
+
+
+def test_tables_follow_mergers_from_the_first_on(postgres_url: str, tmp_path: Path):
+    with empty_database(postgres_url) as url, Workspace.open(tmp_path, url) as workspace:
+        tell(workspace, *STORY)
+        with closing(open_tables(workspace)) as tables:
+            catch_up(tables, workspace.log, workspace.log.last_position())
+            assert not tables.database.merged
+            tell(workspace, *MERGERS)
+            catch_up(tables, workspace.log, workspace.log.last_position())
+            assert tables.database.merged
+            last = workspace.log.last_position()
+            for sql, merged, _ in SEEN:
+                found = {_text(row) for row in ids(tables.database, sql, last)}
+                assert found == {_text(row) for row in merged}, sql
+            digests = tables.digests()
+        with closing(open_tables(workspace)) as tables:
+            assert tables.database.merged
+            assert tables.digests() == digests
