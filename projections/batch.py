@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from projections.fold import AT
+from projections.fold import AT, framed
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -24,6 +24,7 @@ POISON = {
     "type": pl.String(),
     "error": pl.String(),
 }
+_FAULTY = ("position", "stream_id", "type")
 _MOMENT = pl.Datetime("us", "UTC")
 
 
@@ -44,16 +45,21 @@ class Batch:
     def read(cls, table: pa.Table, decoder: Decoder) -> Batch:
         """A batch as `Log.read_arrow` gives it; needs nothing but what it is given."""
         decoded = decoder.decode(table)
-        events = pl.DataFrame(table.drop_columns(["data"])).rename({"stream_id": "id"})
-        events = events.cast({"recorded_at": _MOMENT, "occurred_at": _MOMENT})
-        envelopes = events.rename(AT.__add__)
+        columns = pl.DataFrame(table.drop_columns(["data"])).to_dict()
+        columns["id"] = columns.pop("stream_id")
+        columns |= {name: columns[name].cast(_MOMENT) for name in ("recorded_at", "occurred_at")}
+        events = framed(columns)
+        envelopes = framed({AT + name: column for name, column in columns.items()})
         frames = {
-            event: frame.rename({"row": ROW}).hstack(envelopes[frame["row"]])
+            event: framed({ROW: frame["row"]} | frame[:, 1:].to_dict()).hstack(
+                envelopes[frame["row"]]
+            )
             for event, frame in decoded.frames.items()
         }
-        faulty = events[decoded.faults["row"]]
-        faults = faulty.select("position", pl.col("id").alias("stream_id"), "type")
-        return cls(events, frames, faults.with_columns(decoded.faults["error"]))
+        faulty = events[decoded.faults["row"]].to_dict()
+        faults = {name: faulty["id" if name == "stream_id" else name] for name in _FAULTY}
+        faults |= {"error": decoded.faults["error"]}
+        return cls(events, frames, framed(faults))
 
     @property
     def last(self) -> int:
@@ -64,8 +70,7 @@ class Batch:
         """The batch with envelopes that say from when on each event counts."""
         effective = events["effective_at"].alias(f"{AT}effective_at")
         frames = {
-            event: frame.with_columns(effective.gather(frame[ROW]))
-            for event, frame in self.frames.items()
+            event: frame.hstack([effective[frame[ROW]]]) for event, frame in self.frames.items()
         }
         return replace(self, events=events, frames=frames)
 

@@ -39,8 +39,8 @@ class Carried:
         A stream that begins with these events has none, and is not looked for.
         """
         began = events["id"].filter(events["version"] == 1)
-        later = events.filter(~pl.col("id").is_in(began.implode())) if len(began) else events
-        keys = later[self._entity].unique()
+        later = ~pl.col("id").is_in(pl.lit(began).implode())
+        keys = events.lazy().filter(later).select(self._entity).unique().collect()
         found = [self._none]
         for rows in reversed(self._waiting):
             if not keys.is_empty():
@@ -54,7 +54,7 @@ class Carried:
     def put(self, rows: pl.DataFrame) -> None:
         """Keep one row for each of these entities, which `of` was asked for before."""
         # Copied: the rows of a batch are views that would keep all of its texts in memory.
-        self._waiting.append(pl.DataFrame(rows.select(self._none.columns).to_arrow()))
+        self._waiting.append(pl.DataFrame(rows[self._none.columns].to_arrow()))
         if len(self._waiting) > FRAMES_MAX:
             self._waiting = [self._last()]
 

@@ -66,8 +66,10 @@ class Decoder:
         stored = pl.DataFrame({name: batch.column(name) for name in ("type", "data")})
         stored = stored.with_row_index("row")
         readable = _readable(stored["data"])
-        faults = dict.fromkeys(stored["row"].filter(~readable), "is not UTF-8")
-        stored = stored.filter(readable) if faults else stored
+        faults: dict[int, str] = {}
+        if not readable.all():
+            faults = dict.fromkeys(stored["row"].filter(~readable), "is not UTF-8")
+            stored = stored.filter(readable)
         groups = stored.partition_by("type", as_dict=True, include_key=False)
         found: list[_Read] = []
         for (type_,), group in groups.items():
@@ -99,9 +101,10 @@ class Decoder:
         for name, field in fields.items():
             found.columns[name] = column = _column(field, map(attrgetter(name), values.values()))
             if opening := _OPENING.get(held(field)):
-                told = column.str.starts_with(opening).fill_null(field.nullable)
-                for row in found.rows.filter(~told):
-                    faults[row] = fault(fields, documents[row])
+                told = column.str.starts_with(opening)
+                if int(told.sum()) + column.null_count() * field.nullable < len(column):
+                    for row in found.rows.filter(~told.fill_null(field.nullable)):
+                        faults[row] = fault(fields, documents[row])
         return found
 
     def _cast(self, read: Sequence[_Read], faults: dict[int, str]) -> None:
@@ -125,13 +128,13 @@ class Decoder:
         frame = pl.DataFrame(self._duckdb.from_arrow(given).project(cast))
         for text_, (sql, of) in zip(texts, places.items(), strict=True):
             values = frame[sql][: len(text_)].cast(polars_type(sql))
-            fits = values.is_not_null() | text_.is_null()
+            all_fit = values.null_count() == text_.null_count()
             for each, name in of:
                 taken, values = values[: len(each.rows)], values[len(each.rows) :]
-                fitting, fits = fits[: len(each.rows)], fits[len(each.rows) :]
+                if not all_fit:
+                    lost = taken.is_null() & each.columns[name].is_not_null()
+                    faults |= dict.fromkeys(each.rows.filter(lost), NOT_EXACT)
                 each.columns[name] = taken
-                if not fitting.all():
-                    faults |= dict.fromkeys(each.rows.filter(~fitting), NOT_EXACT)
 
 
 @dataclass(frozen=True, slots=True)

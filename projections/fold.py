@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from domain.base import Event
 
 EVENT = "_event"
-"""Which class of event a row is from, as a number; NULL in a row carried from before."""
+"""Which class of event a row is from, as a number; one more in a row carried from before."""
 
 AT = "@"
 """Stands before the names of the envelope in the frame of an event: fields may have such names."""
@@ -38,10 +38,12 @@ def effective(events: pl.DataFrame, streams: pl.DataFrame) -> pl.DataFrame:
 
     `streams` holds `id` and `effective_at` of the streams as they stood before.
     """
-    before = streams.select("id", pl.col("effective_at").alias("_before"))
-    latest = pl.max_horizontal(pl.col("occurred_at").cum_max().over("id"), "_before")
-    joined = events.join(before, on="id", how="left", maintain_order="left")
-    return joined.with_columns(latest.alias("effective_at")).drop("_before")
+    latest = pl.col("occurred_at").cum_max().over("id")
+    if not streams.is_empty():
+        before = framed({"id": streams["id"], "_before": streams["effective_at"]})
+        events = events.join(before, on="id", how="left", maintain_order="left")
+        latest = pl.max_horizontal(latest, "_before")
+    return events.select(pl.exclude("_before"), latest.alias("effective_at"))
 
 
 def assigned(shape: Shape, frames: Mapping[type[Event], pl.DataFrame]) -> pl.DataFrame:
@@ -62,11 +64,11 @@ def assigned(shape: Shape, frames: Mapping[type[Event], pl.DataFrame]) -> pl.Dat
                 if source.kind != "state"
             }
             columns[EVENT] = _repeated(number, pl.UInt16(), len(frame))
-            parts.append(_framed(columns))
+            parts.append(framed(columns))
     return pl.concat(parts, how="diagonal")
 
 
-def _framed(columns: Mapping[str, pl.Series]) -> pl.DataFrame:
+def framed(columns: Mapping[str, pl.Series]) -> pl.DataFrame:
     """Columns under these names.
 
     Put together, not selected: whatever asks the engine of Polars costs 80 microseconds, and twice
@@ -100,8 +102,9 @@ class Versions:
     def past(self) -> pl.DataFrame:
         """The rows that have a successor, with where it begins on both axes of time."""
         places = np.flatnonzero(~self.ends)
-        follows = self.rows[list(_FOLLOWS)][_places(places + 1)].rename(_FOLLOWS)
-        return self.rows[_places(places)].hstack(follows)
+        follows = self.rows[list(_FOLLOWS)][_places(places + 1)]
+        named = {name: follows[column] for column, name in _FOLLOWS.items()}
+        return self.rows[_places(places)].hstack(framed(named))
 
     def current(self) -> pl.DataFrame:
         """The last row of each record."""
@@ -117,12 +120,14 @@ def _places(numbers: NDArray[Any]) -> pl.Series:
 
 def fill(shape: Shape, carried: pl.DataFrame, new: pl.DataFrame) -> Versions:
     """Rows as they stand after each event, from the rows carried and what the events assign."""
+    none = _repeated(len(shape.sources), pl.UInt16(), len(carried))
+    carried = carried.hstack([none.alias(EVENT)])
     rows = pl.concat([carried, new], how="diagonal").sort(*shape.table.entity, "position")
     begins = np.ones(len(rows) + 1, dtype=bool)
     begins[1:-1] = False
     for name in shape.table.entity:
         begins[1:-1] |= (rows[name][1:] != rows[name][:-1]).to_numpy()
-    events = rows[EVENT].fill_null(len(shape.sources)).to_numpy()
+    events = rows[EVENT].to_numpy()
     filled = {name: rows[name] for name in rows.columns}
     for numbers, columns in shape.columns_by_events.items():
         says = np.zeros(len(shape.sources) + 1, dtype=bool)
@@ -131,7 +136,7 @@ def fill(shape: Shape, carried: pl.DataFrame, new: pl.DataFrame) -> Versions:
         # The hot line of the fold: one gather for each column.
         taken = rows[columns][_places(np.maximum.accumulate(here))]
         filled |= {name: taken[name] for name in columns}
-    return Versions(_framed(filled), begins[1:])
+    return Versions(framed(filled), begins[1:])
 
 
 def facts(shape: Shape, new: pl.DataFrame, states: pl.DataFrame | None) -> pl.DataFrame:
@@ -148,11 +153,11 @@ def facts(shape: Shape, new: pl.DataFrame, states: pl.DataFrame | None) -> pl.Da
     if not taken or states is None:
         return new
     needed = sorted({column for cases in taken.values() for _, column in cases})
-    held = states.select("position", *(pl.col(c).alias(f"{AT}{c}") for c in needed))
-    joined = new.join(held, on="position", how="left")
+    held = framed({"position": states["position"]} | {AT + c: states[c] for c in needed})
+    joined = new.lazy().join(held.lazy(), on="position", how="left")
     return joined.with_columns(
         pl.coalesce(
             *(pl.when(pl.col(EVENT) == number).then(AT + column) for number, column in cases), name
         ).alias(name)
         for name, cases in taken.items()
-    )
+    ).collect()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from itertools import groupby
 from operator import itemgetter
@@ -13,7 +14,7 @@ import polars as pl
 
 from projections.batch import POISON
 from projections.fields import JSON, ColumnType, FieldType, fields_of, streamed
-from projections.fold import AT
+from projections.fold import AT, framed
 from projections.shape import Shape
 from readmodels.schema import quoted, text
 
@@ -31,7 +32,7 @@ Raises ValueError when the text is damaged, or was sealed for another event or f
 Unseal = Callable[[Sequence[UUID]], Callable[[UUID], Open]]
 """Has the keys of these subjects at hand, and gives for each what opens its values."""
 
-SUBJECT = r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"
+IS_SUBJECT = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}").fullmatch
 _SUBJECT = len("enc1:")
 _WHERE = {"position": "position", "stream_id": "id", "type": "type", "event_id": "event_id"}
 _OPENED = ("subject", "place", "event_id", "field", "text")
@@ -90,10 +91,15 @@ class Opener:
 
     def _decrypted(self, sealed: pl.DataFrame) -> tuple[pl.Series, pl.DataFrame]:
         """Values as JSON, and what is wrong with those that cannot be opened."""
-        some = sealed.with_row_index("place").filter(pl.col("text").is_not_null())
-        some = some.with_columns(subject=pl.col("text").str.slice(_SUBJECT, 36), event_id=_as_text)
-        # What is of one person together: what opens it is made once.
-        some = some.sort(pl.col("subject").hash())
+        some = (
+            sealed.with_row_index("place")
+            .lazy()
+            .filter(pl.col("text").is_not_null())
+            .with_columns(subject=pl.col("text").str.slice(_SUBJECT, 36), event_id=_as_text)
+            # What is of one person together: what opens it is made once.
+            .sort(pl.col("subject").hash())
+            .collect()
+        )
         subjects = _subjects(some["subject"])
         opens = self._unseal(list(subjects.values()))
         values: list[str | None] = [None] * len(sealed)
@@ -107,8 +113,9 @@ class Opener:
                     values[place] = opened(event_id, field, text_)
                 except ValueError as error:
                     wrong[place] = str(error)
-        faults = sealed[list(wrong)].with_columns(pl.Series("error", wrong.values(), pl.String))
-        return pl.Series(values, dtype=pl.String), faults.select(*POISON)
+        faulty = sealed[list(wrong)].to_dict()
+        faulty["error"] = pl.Series(wrong.values(), dtype=pl.String)
+        return pl.Series(values, dtype=pl.String), framed({name: faulty[name] for name in POISON})
 
     def _typed(
         self, plain: pl.Series, sealed: pl.Series, lengths: Mapping[ColumnType, int]
@@ -139,8 +146,7 @@ def _sealed(frame: pl.DataFrame, field: str) -> pl.DataFrame:
 
 def _subjects(names: pl.Series) -> dict[str, UUID]:
     """Whose values these are, by their ids as text."""
-    found = names.unique()
-    return {name: UUID(name) for name in found.filter(found.str.contains(f"^{SUBJECT}$"))}
+    return {name: UUID(name) for name in names.unique().to_list() if IS_SUBJECT(name)}
 
 
 def _transformed(kind: ColumnType) -> str:

@@ -126,19 +126,19 @@ class MainProjection(Projection):
 
     def take(self, batch: Batch) -> None:
         """Write what follows from events, and their envelopes."""
-        self.store.append(event_table.name, batch.events.filter(pl.col("position") > self.position))
+        self.store.append(event_table.name, batch.after(self.position).events)
         super().take(batch)
 
     def dated(self, batch: Batch) -> Batch:
         """The batch with the time from which each event counts; the streams are noted."""
-        known = batch.events.filter(pl.col("position") <= self.position)
-        new = batch.events.filter(pl.col("position") > self.position)
+        new = batch.after(self.position).events
         new = effective(new, self._streams.of(new))
         aggregate = pl.col("type").str.extract(r"^([^.]*)").alias("aggregate")
-        last = new.unique("id", keep="last", maintain_order=True)
-        self._streams.put(last.with_columns(aggregate))
-        if known.is_empty():
+        last = new.lazy().unique("id", keep="last", maintain_order=True).with_columns(aggregate)
+        self._streams.put(last.collect())
+        if len(new) == len(batch.events):
             return batch.dated(new)
+        known = batch.events.filter(pl.col("position") <= self.position)
         between = f"WHERE position BETWEEN {known['position'][0]} AND {known['position'][-1]}"
         dates = self.store.read(event_table.name, between).select("position", "effective_at")
         dated = known.join(dates, on="position", maintain_order="left")

@@ -41,17 +41,21 @@ class Bookmark(TrackingRecorder):
 
     def insert_tracking(self, tracking: Tracking) -> None:
         """Move on; raises IntegrityError if that is not forward."""
-        last = self.max_tracking_id(tracking.application_name)
-        if last is not None and tracking.notification_id <= last:
-            raise IntegrityError(
-                f"the bookmark is at {last}, not before {tracking.notification_id}"
-            )
-        sql = (
-            f"INSERT INTO {self._table} (notification_id, application_name) VALUES (?, ?)"
-            if last is None
-            else f"UPDATE {self._table} SET notification_id = ? WHERE application_name = ?"
+        where, to = tracking.application_name, tracking.notification_id
+        [(moved,)] = self._connection.execute(
+            f"UPDATE {self._table} SET notification_id = $1 "
+            "WHERE application_name = $2 AND notification_id < $1",
+            [to, where],
+        ).fetchall()
+        if moved:
+            return
+        last = self.max_tracking_id(where)
+        if last is not None:
+            raise IntegrityError(f"the bookmark is at {last}, not before {to}")
+        self._connection.execute(
+            f"INSERT INTO {self._table} (notification_id, application_name) VALUES (?, ?)",
+            [to, where],
         )
-        self._connection.execute(sql, [tracking.notification_id, tracking.application_name])
 
     def max_tracking_id(self, application_name: str) -> int | None:
         """The position reached, None before the first."""
