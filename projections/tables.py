@@ -202,8 +202,12 @@ class Tables:
 
     def _each(self, do: Callable[[Projection], None]) -> None:
         """Both files at once: DuckDB and Polars work outside the lock of the interpreter."""
-        doing = [self._threads.submit(do, projection) for projection in self._projections]
-        wait(doing)
+        first, *others = self._projections
+        doing = [self._threads.submit(do, projection) for projection in others]
+        try:
+            do(first)
+        finally:
+            wait(doing)
         for done in doing:
             done.result()
 
