@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from contextlib import closing, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -28,6 +27,7 @@ from projections.tables import Tables
 from replay.base import bounds
 from replay.beginning import begin_from
 from replay.rebuild import open_renewed
+from replay.scratch import scratch
 from replay.snapshot import SNAPSHOTS, Format, check_free, told, write_snapshot
 from replay.tables import catch_up, open_tables
 
@@ -101,10 +101,10 @@ def current(
 ) -> Iterator[Tables]:
     """The tables at the end of the log; beside a server, which has its own open, others."""
     workspace, log = session.workspace, session.workspace.log
-    with tempfile.TemporaryDirectory(prefix="export-", dir=workspace.directory) as folder:
+    with scratch(workspace.directory, "export") as folder:
         if session.live:
-            begin_from(snapshots, Path(folder), log)
-            held = open_tables(workspace, Path(folder)) if personal else Tables(Path(folder))
+            begin_from(snapshots, folder, log)
+            held = open_tables(workspace, folder) if personal else Tables(folder)
         else:
             held = open_renewed(workspace, progress)
         with closing(held):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -39,6 +38,7 @@ from domain.values import NIL
 from replay.base import known
 from replay.people import People
 from replay.rules import load
+from replay.scratch import scratch
 from replay.snapshot import Format, check_free, write_snapshot
 from replay.whatif import Question, what_if
 
@@ -126,7 +126,7 @@ def whatif(
         check_free(keep)
     with (
         session(data, database_url, "whatif", show.say) as opened,
-        tempfile.TemporaryDirectory(prefix="whatif-", dir=opened.workspace.directory) as folder,
+        scratch(opened.workspace.directory, "whatif") as folder,
         bar(show.console(stderr=True), "Reading the log, as it is and otherwise") as advance,
     ):
         log = opened.workspace.log
@@ -136,7 +136,7 @@ def whatif(
         as_of = bound if isinstance(bound, datetime) else None
         question = Question(log, other, after, end, as_of, tuple(report or ()))
         advance(0, question.steps)
-        with what_if(question, Path(folder), reached(advance)) as (found, sides):
+        with what_if(question, folder, reached(advance)) as (found, sides):
             if keep:
                 write_snapshot(
                     sides.other, opened.workspace, keep, Format.duckdb, rules=other.title

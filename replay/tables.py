@@ -3,8 +3,7 @@
 DIR/tables/
 ├── 0198…/         a generation: both files
 ├── current        a link to the generation that counts; `rebuild` turns it to the next
-├── previous       a link to the one that counted before; `rollback` turns back to it
-└── verify-…/      the empty directory `verify` rebuilds in, gone when it ends
+└── previous       a link to the one that counted before; `rollback` turns back to it
 """
 
 from __future__ import annotations
@@ -25,6 +24,7 @@ from readmodels.bookmark import LOG
 from readmodels.digest import digest
 from readmodels.schema import END, Table, quoted
 from replay.base import ReplayError
+from replay.scratch import clear_scratch
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -154,7 +154,7 @@ def personal_tables() -> set[str]:
 
 
 def forget_elsewhere(directory: Path) -> None:
-    """Remove the personal files of all tables but those that count.
+    """Remove the personal files of all tables but those that count, and what was left behind.
 
     Should these count again, they are made from the log, which opens no value of a person who was
     forgotten.
@@ -164,6 +164,7 @@ def forget_elsewhere(directory: Path) -> None:
         if generation.is_dir() and not generation.is_symlink() and generation != counting:
             for path in generation.glob(f"{PERSONAL}-*"):
                 path.unlink(missing_ok=True)
+    clear_scratch(directory)
 
 
 def tables_in(file: str) -> list[Table]:

@@ -5,14 +5,13 @@ from __future__ import annotations
 import time
 from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass, field
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, Literal
 
 from projections.log import event, poison_event, poison_value
 from replay.compare import first_difference
 from replay.reservations import recompute
-from replay.tables import DECLARED, MAIN, Here, catch_up, folder_of, open_tables, tables_in, unseen
+from replay.scratch import scratch
+from replay.tables import DECLARED, MAIN, Here, catch_up, open_tables, tables_in, unseen
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -83,8 +82,8 @@ def verify(
     verdict, log = Verdict(), workspace.log
     with (
         verdict.timed("tables"),
-        TemporaryDirectory(prefix="verify-", dir=folder_of(workspace.directory)) as empty,
-        closing(open_tables(workspace, Path(empty))) as rebuilt,
+        scratch(workspace.directory, "verify") as empty,
+        closing(open_tables(workspace, empty)) as rebuilt,
     ):
         Comparison(log, kept, rebuilt, verdict, progress).run()
     with verdict.timed("reservations"):

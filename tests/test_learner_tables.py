@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from pathlib import Path
 from typing import TYPE_CHECKING
+from uuid import UUID
 
 import pytest
 
@@ -15,6 +16,8 @@ from learning.follower import Follower
 from learning.lead_conversion import LeadConversion
 from projections.score import score, score_change, score_outcome
 from projections.tables import Tables
+from readmodels.query import Moment, page
+from readmodels.score import score_explained
 from tests.learning_story import DAY, START, as_new, customers, leads
 
 if TYPE_CHECKING:
@@ -129,6 +132,18 @@ def test_what_a_score_is_made_of_adds_up_to_it(scored: Workspace, tables: Tables
         if row["previous"] is not None:
             before = math.log(row["previous"] / (1 - row["previous"]))
             assert row["moved"] == pytest.approx(log_odds - before, abs=1e-9)
+
+
+def test_the_scores_of_one_record_are_asked_alone(tables: Tables):
+    subjects = tables.database.query("SELECT DISTINCT subject_id FROM score_change LIMIT 3")
+    for subject in subjects.to_series():
+        given = dict.fromkeys(score_explained.parameters) | {"subject_id": UUID(subject)}
+        rows = page(
+            tables.database, score_explained, Moment(None, 10**6), given, limit=10_000
+        ).items
+        assert {row["subject_id"] for row in rows} == {subject}
+        whole = "SELECT count(*) FROM score_explained() WHERE subject_id = ?"
+        assert len(rows) == tables.database.query(whole, [subject]).item()
 
 
 def test_why_a_score_moved_is_told_input_by_input(scored: Workspace, tables: Tables):

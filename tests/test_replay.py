@@ -33,6 +33,7 @@ from replay.base import (
     bounds,
     find_stream,
     moment,
+    state_at,
 )
 from replay.diff import BackwardsDiff, diff
 from replay.history import history
@@ -229,6 +230,17 @@ def test_an_event_that_cannot_be_read_is_named(office: Office):
         cursor.execute("UPDATE log_events SET state = '{}' WHERE notification_id = %s", (position,))
     with pytest.raises(EventUnreadable, match=rf"position {position} \(lead.captured.v1\)"):
         history(office.log, LEAD)
+
+
+def test_what_was_before_an_event_that_cannot_be_read_is_still_known(office: Office):
+    before = office.do(CAPTURE).position
+    position = office.do(DisqualifyLead(reason="spam")).position
+    told = state_at(office.log, LEAD, Bounds(known_at=before))
+    with office.log.cursor() as cursor:
+        cursor.execute("UPDATE log_events SET state = '{}' WHERE notification_id = %s", (position,))
+    assert state_at(office.log, LEAD, Bounds(known_at=before)) == told
+    with pytest.raises(EventUnreadable):
+        state_at(office.log, LEAD)
 
 
 def test_reservations_follow_from_the_log(office: Office):

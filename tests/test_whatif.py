@@ -417,7 +417,7 @@ def test_nothing_that_counts_is_touched(shell: Shell, rules: str):
         deals = shell("sql", "FROM deal ORDER BY id", "--format", "csv")
         assert shell.json("whatif", rules, "--to", str(alone["position"])) == alone
         assert shell("sql", "FROM deal ORDER BY id", "--format", "csv") == deals
-        assert list(shell.data.glob("whatif-*")) == []
+        assert list(shell.data.glob("scratch/*")) == []
 
 
 def test_what_would_be_is_shown_written_and_kept(shell: Shell, rules: str, tmp_path: Path):
