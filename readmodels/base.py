@@ -16,9 +16,10 @@ from readmodels.digest import digest
 from readmodels.guard import check
 from readmodels.macros import known
 from readmodels.mergers import MERGER
+from readmodels.moments import MOMENT_OF, POSITION_AT
 from readmodels.question import SECONDS_MAX, Deadline, Parameters, Question
 from readmodels.schema import Table, quoted, text
-from readmodels.views import MOMENT_OF, POSITION_AT, RETRACTION, CustomField, View, view_of
+from readmodels.views import RETRACTION, CustomField, View, view_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

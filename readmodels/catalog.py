@@ -28,12 +28,14 @@ from readmodels import (
     ticket,
     user,
 )
+from readmodels.between import BETWEEN, CHANGED
 from readmodels.lineage import sources
 from readmodels.macros import macros
+from readmodels.moments import MOMENT, PERIOD
 from readmodels.query import Query
 from readmodels.schema import END, Column, Table
 from readmodels.units import UNITS, currency_of, days, hours, ordinal, share, unit_of
-from readmodels.views import BETWEEN, CHANGED, MOMENT, PERIOD, WAS, View
+from readmodels.views import WAS, View
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

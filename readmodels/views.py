@@ -14,51 +14,25 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from readmodels.between import CHANGED, between
 from readmodels.mergers import borrowed, followed, references
+from readmodels.moments import ASKED, GIVEN, MOMENT, PERIOD, begun_at, happened_at, true_at
 from readmodels.schema import (
-    ACTOR,
     BEGIN,
     END,
-    EVENT_ID,
     HAPPENED,
     ID,
-    OCCURRED_AT,
-    POSITION,
-    RECORDED_AT,
     Column,
     Table,
     quoted,
     text,
 )
-from readmodels.units import Told, Unit, count
+from readmodels.units import Told, Unit
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-MOMENT = ("as_of", "known_at")
-"""What macros take that tell what was so at a moment, and as far as was known."""
-
-PERIOD = ("since", *MOMENT, "known_since")
-"""What macros take that compare a moment with an earlier one, and with what was known then."""
-
-BETWEEN = (
-    Column("change", "VARCHAR", "appeared, or changed."),
-    Column("column_name", "VARCHAR", "The column that differs."),
-    Column("old_value", "VARCHAR", "What it was at the earlier moment, as text."),
-    Column("new_value", "VARCHAR", "What it was at the later moment, as text."),
-    Column("versions", "BIGINT", count("Versions the record took in between.")),
-    POSITION,
-    Column("type", "VARCHAR", "What happened: the last event that set the column."),
-    EVENT_ID,
-    OCCURRED_AT,
-    RECORDED_AT,
-    ACTOR,
-)
-"""The columns of `x_between`, after what tells one record from another."""
-
 WAS = "As it was at a time, or as it was known at a position:"
-CHANGED = "What changed between two times, a row for each record and column that differs:"
-
 RETRACTION = "retraction"
 """The table of records that were taken back."""
 
@@ -70,30 +44,6 @@ RETRACTED = "retracted"
 
 TYPES = {"text": "VARCHAR", "integer": "BIGINT", "number": "DOUBLE", "boolean": "BOOLEAN"}
 """Types of custom fields, as columns."""
-
-ASKED = "getvariable('as_of')::TIMESTAMPTZ", "getvariable('known_at')::BIGINT"
-"""The moment a connection asks about: NULL, unless it was set there."""
-
-GIVEN = f"coalesce(moment_of(as_of), {ASKED[0]})", f"coalesce(known_at::BIGINT, {ASKED[1]})"
-"""The moment a macro is asked about: what it is given, else that of the connection."""
-
-EARLIER = "moment_of(since)", "coalesce(known_since::BIGINT, known_at::BIGINT)"
-"""The earlier moment of a comparison: NULL, unless it is given."""
-
-MOMENT_OF = """
-CREATE OR REPLACE MACRO {catalog}.main.moment_of(said) AS (
-  CASE WHEN regexp_full_match(said::VARCHAR, '[0-9]{{4}}-[0-9]{{2}}-[0-9]{{2}}')
-    THEN try_cast(said AS DATE)::TIMESTAMPTZ + INTERVAL 1 DAY - INTERVAL 1 MICROSECOND
-    ELSE said::TIMESTAMPTZ END);
-COMMENT ON MACRO {catalog}.main.moment_of IS
-  'A time as readers say it: a bare date is the end of that day.'"""
-
-POSITION_AT = """
-CREATE OR REPLACE MACRO {catalog}.main.position_at(moment) AS (
-  SELECT coalesce(max(position), 0) FROM {catalog}.stored.event
-  WHERE recorded_at <= {catalog}.main.moment_of(moment));
-COMMENT ON MACRO {catalog}.main.position_at IS
-  'Position of the last event that was recorded by a time.'"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,10 +101,11 @@ class View:
                 rows = self.versions()
                 yield from self._view(name, told, self._seen(rows, *ASKED))
                 yield from self._view(
-                    f"{name}_history", f"Every version: {told}", _begun(rows, *ASKED)
+                    f"{name}_history", f"Every version: {told}", begun_at(rows, *ASKED)
                 )
                 yield from self._macro("at", WAS, MOMENT, self._seen(rows, *GIVEN))
-                yield from self._macro("between", CHANGED, PERIOD, self._between(rows))
+                changed = between(rows, self.table.entity, self._compared(), self.log)
+                yield from self._macro("between", CHANGED, PERIOD, changed)
 
     def versions(self) -> str:
         """Every version of every record."""
@@ -163,9 +114,14 @@ class View:
         open_ = [f"NULL::{column.type} AS {column.name}" for column in END]
         return f"{closed} UNION ALL {self.select(f'{name}_current', open_)}"
 
+    def _compared(self) -> list[str]:
+        """The columns in which two versions of a record may differ."""
+        same = {*self.table.entity, "digest", *(column.name for column in BEGIN)}
+        return [column.name for column, _ in self.columns if column.name not in same]
+
     def _happened(self, rows: str, as_of: str, known_at: str) -> str:
         """Facts that had happened, and were known; but for those of what was retracted since."""
-        happened = self._followed(_happened(rows, as_of, known_at), as_of, known_at)
+        happened = self._followed(happened_at(rows, as_of, known_at), as_of, known_at)
         if not self.retracted or self.table.name in WHOLE:
             return happened
         retracted = (
@@ -174,13 +130,13 @@ class View:
         )
         return (
             f"SELECT * FROM ({happened}) AS fact WHERE NOT EXISTS ("
-            f"SELECT 1 FROM ({_happened(retracted, as_of, known_at)}) AS retracted "
+            f"SELECT 1 FROM ({happened_at(retracted, as_of, known_at)}) AS retracted "
             "WHERE retracted.id = fact.id AND retracted.position > fact.position)"
         )
 
     def _true(self, rows: str, as_of: str, known_at: str) -> str:
         """Versions that were true, as far as was known: one a record at most."""
-        true = _true(rows, as_of, known_at)
+        true = true_at(rows, as_of, known_at)
         if self.table.personal:
             return true
         if any(f".{RETRACTED}." in type_ for type_ in self.table.events):
@@ -199,7 +155,7 @@ class View:
         if self.plain is None or not names:
             return true
         plain = view_of(self.log, self.plain).versions()
-        return borrowed(true, names, _true(plain, as_of, known_at))
+        return borrowed(true, names, true_at(plain, as_of, known_at))
 
     def _followed(self, rows: str, as_of: str, known_at: str) -> str:
         """Rows that name the survivors in place of what was merged into them."""
@@ -221,77 +177,6 @@ class View:
         given = ", ".join(f"{parameter} := NULL" for parameter in parameters)
         yield f"CREATE OR REPLACE MACRO {name}({given}) AS TABLE {rows}"
         yield f"COMMENT ON MACRO TABLE {name} IS {text(f'{what} {self.table.description}')}"
-
-    def _between(self, rows: str) -> str:
-        """Columns that differ between two moments, and the last event that set each."""
-        since, known_since = EARLIER
-        entity = ", ".join(quoted(name) for name in self.table.entity)
-        compared = [c.name for c, _ in self.columns if c not in BEGIN and c.name != "digest"]
-        values = ", ".join(
-            f"{{column_name: {text(name)}, value: compared.{quoted(name)}::VARCHAR}}"
-            for name in compared
-            if name not in self.table.entity
-        )
-        return f"""
-  WITH known AS (
-    SELECT *, coalesce((since IS NOT NULL OR known_since IS NOT NULL)
-      AND ({since} IS NULL OR valid_from <= {since})
-      AND ({known_since} IS NULL OR position <= {known_since}), false) AS _before
-    FROM ({_begun(rows, *GIVEN)})
-  ), compared AS (
-    FROM known
-    QUALIFY NOT _before OR NOT lead(_before) OVER (PARTITION BY {entity} ORDER BY position)
-  ), told AS (
-    SELECT {entity}, position, _before, unnest([{values}], recursive := true)
-    FROM compared
-  ), followed AS (
-    SELECT *, value IS DISTINCT FROM lag(value) OVER (
-      PARTITION BY {entity}, column_name ORDER BY position) AS is_set
-    FROM told
-  ), changed AS (
-    SELECT
-      {entity},
-      if(bool_or(_before), 'changed', 'appeared') AS change,
-      column_name,
-      any_value(value) FILTER (_before) AS old_value,
-      arg_max_null(value, position) AS new_value,
-      count(*) FILTER (NOT _before) AS versions,
-      max(position) FILTER (NOT _before AND is_set) AS position
-    FROM followed
-    GROUP BY {entity}, column_name
-    HAVING old_value IS DISTINCT FROM new_value
-  )
-  SELECT changed.*, event.type, event.event_id, event.occurred_at, event.recorded_at, event.actor
-  FROM changed
-  LEFT JOIN {quoted(self.log)}.stored.event USING (position)
-  ORDER BY position, {entity}, column_name"""
-
-
-def _happened(rows: str, as_of: str, known_at: str) -> str:
-    """Facts that had happened, and were known."""
-    return (
-        f"SELECT * FROM ({rows}) WHERE ({as_of} IS NULL OR occurred_at <= {as_of}) "
-        f"AND ({known_at} IS NULL OR position <= {known_at})"
-    )
-
-
-def _begun(rows: str, as_of: str, known_at: str) -> str:
-    """Versions that had begun and were known, ended only if that was known too."""
-    ended = f"CASE WHEN {known_at} IS NULL OR position_to <= {known_at} THEN"
-    ends = ", ".join(f"{ended} {column.name} END AS {column.name}" for column in END)
-    return (
-        f"SELECT * REPLACE ({ends}) "
-        f"FROM ({rows}) WHERE ({as_of} IS NULL OR valid_from <= {as_of}) "
-        f"AND ({known_at} IS NULL OR position <= {known_at})"
-    )
-
-
-def _true(rows: str, as_of: str, known_at: str) -> str:
-    """Versions that were true, as far as was known: one a record at most."""
-    return (
-        f"{_begun(rows, as_of, known_at)} AND (valid_to IS NULL "
-        f"OR coalesce(valid_to > {as_of}, false) OR coalesce(position_to > {known_at}, false))"
-    )
 
 
 def view_of(

@@ -17,8 +17,9 @@ import duckdb
 from readmodels.base import CUSTOM_FIELDS
 from readmodels.bookmark import Bookmark
 from readmodels.macros import known
+from readmodels.moments import MOMENT_OF, POSITION_AT
 from readmodels.schema import quoted, text
-from readmodels.views import MOMENT_OF, POSITION_AT, CustomField, view_of
+from readmodels.views import CustomField, view_of
 from replay.base import ReplayError
 from replay.tables import tables_in
 
