@@ -190,6 +190,7 @@ class Node:
 
     def _following(self, tables: Tables) -> Follower:
         events = self.workspace.log
+        tables.database.leave_room()
         return Follower(tables, events.read_arrow, events.wait)
 
     def _let_go(self, tables: Tables) -> None:

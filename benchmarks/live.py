@@ -22,6 +22,7 @@ from cli.background import Learners
 from commands.base import handle
 from commands.lead import CaptureLead, QualifyLead
 from domain.user import SYSTEM
+from eventstore.collector import collect_seldom
 from eventstore.envelope import uuid7
 from eventstore.logs import configure
 from eventstore.writer import Context, Receipt
@@ -198,6 +199,7 @@ def main() -> None:
     """See above; prints the seconds until each row, and each score, was seen."""
     folder, url, seconds, pace = sys.argv[1:]
     configure()
+    collect_seldom()
     with (
         Node.open(Path(folder), url) as node,
         Learners(Path(folder), url),
