@@ -36,8 +36,8 @@ class On:
     event: Event
 
 
-class World(Protocol):
-    """What a decision may look at beside its own state; all that is read is version-checked."""
+class Known(Protocol):
+    """What may be looked at, of the stream that is asked about and of all others."""
 
     @property
     def id(self) -> UUID:
@@ -54,11 +54,15 @@ class World(Protocol):
     def load(self, of: type[R], stream_id: UUID) -> R:
         """The state of a stream; blank when it has no events."""
 
-    def holder(self, kind: str, value: str) -> UUID | None:
-        """The stream that holds a reservation, such as `("lead.email", "ann@example.com")`."""
-
     def naming(self, ids: frozenset[UUID]) -> Iterable[Naming]:
         """The events that name one of these records: found in the log, so this takes a while."""
+
+
+class World(Known, Protocol):
+    """What a decision may look at beside its own state; all that is read is version-checked."""
+
+    def holder(self, kind: str, value: str) -> UUID | None:
+        """The stream that holds a reservation, such as `("lead.email", "ann@example.com")`."""
 
     def new_id(self, purpose: str) -> UUID:
         """An id derived from the command: the same command asked twice derives the same."""

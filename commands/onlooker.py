@@ -1,4 +1,4 @@
-"""A world for who looks at a decision without taking it."""
+"""What is known, for who looks at a decision without taking it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ R = TypeVar("R", bound=State[Any])
 
 @dataclass(frozen=True, slots=True)
 class Onlooker:
-    """What a decision would look at (commands.base.World), for who only looks."""
+    """What a decision would look at (commands.base.Known), read from the log."""
 
     log: Log
     id: UUID
@@ -34,14 +34,6 @@ class Onlooker:
         events = [recorded.event for recorded in self.log.read_stream(stream_id)]
         return fold(of(), events) if events and self.log.state_of(events[0]) is of else of()
 
-    def holder(self, kind: str, value: str) -> UUID | None:
-        """Nobody asks."""
-        raise NotImplementedError
-
     def naming(self, ids: frozenset[UUID]) -> list[Naming]:
         """The events that name one of these records."""
         return self.log.names.look(ids)
-
-    def new_id(self, purpose: str) -> UUID:
-        """Nobody asks."""
-        raise NotImplementedError

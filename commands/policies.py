@@ -13,8 +13,8 @@ import structlog
 from psycopg.sql import SQL
 
 from commands.onlooker import Onlooker
+from commands.reach import reach
 from commands.retention_rule import KEPT, kept_long_enough
-from commands.subject import reach
 from domain.activity import ActivityCancelled, ActivityCompleted, ActivityLogged
 from domain.base import Event, Refusal
 from domain.clock import CLOCK, ClockTicked

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from commands.base import Command, On, World
-from commands.subject import Records, forgotten
+from commands.subject import forgotten
 from domain.activity import Activity
 from domain.base import State, aggregate_of
 from domain.contact import Contact, ContactConsentGranted
@@ -33,6 +33,9 @@ from domain.values import Line
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
     from uuid import UUID
+
+    from commands.base import Known
+    from commands.reach import Records
 
 KEPT: Mapping[KindOfData, type[State[Any]]] = {
     "disqualified_lead": Lead,
@@ -98,16 +101,16 @@ class RepealRetentionRule(Command[RetentionRule]):
 
 def kept_long_enough(
     rule: RetentionRuleSet, changes: int
-) -> Callable[[World, State[Any]], Iterator[On]]:
+) -> Callable[[Known, State[Any]], Iterator[On]]:
     """The decision to forget a record by a rule, as long as it is the one after `changes`."""
 
-    def spare(world: World, records: Records) -> None:
+    def spare(world: Known, records: Records) -> None:
         for id, of in records.items():
             _must_not_be_in_use(world, rule.kind, id, of)
             if of is Contact and rule.unless_consented:
                 _must_not_have_consented(world.load(Contact, id), id)
 
-    def decide(world: World, _: State[Any]) -> Iterator[On]:
+    def decide(world: Known, _: State[Any]) -> Iterator[On]:
         if world.load(RetentionRule, retention_rule_id(rule.kind)).changes != changes:
             raise RetentionRuleChanged(kind=rule.kind)
         return forgotten(world, {world.id: KEPT[rule.kind]}, rule.legal_basis, spare)
@@ -115,7 +118,7 @@ def kept_long_enough(
     return decide
 
 
-def _must_not_be_in_use(world: World, kind: KindOfData, id: UUID, of: type[State[Any]]) -> None:
+def _must_not_be_in_use(world: Known, kind: KindOfData, id: UUID, of: type[State[Any]]) -> None:
     # Contacts known only through a customer that was closed end with it.
     if of in IN_USE and (kind, of) != ("closed_customer", Contact):
         status = world.load(of, id).status  # type: ignore[attr-defined]

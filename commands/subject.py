@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-from uuid import UUID
+from typing import TYPE_CHECKING
 
 from commands.base import Command, On, World
-from commands.merger import merged_into
-from domain.activity import Activity
-from domain.base import State
+from commands.reach import key_id, reach
 from domain.contact import Contact, ContactUnknown
 from domain.customer import Customer, CustomerUnknown
-from domain.deal import Deal
 from domain.lead import Lead, LeadUnknown
 from domain.subject import (
     Subject,
@@ -24,23 +20,14 @@ from domain.subject import (
 )
 from domain.ticket import Ticket, TicketUnknown
 from domain.user import User, UserStillActive, UserUnknown
-from domain.values import NIL, Line
+from domain.values import Line
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator
+    from uuid import UUID
 
-    from eventstore.naming import Naming
-
-Records = dict[UUID, type[State[Any]]]
-
-NAMED: Mapping[str, type[State[Any]]] = {
-    "customer_id": Customer,
-    "contact_id": Contact,
-    "lead_id": Lead,
-    "deal_id": Deal,
-    "ticket_id": Ticket,
-}
-"""What a lead, a ticket or an activity says it is about."""
+    from commands.base import Known
+    from commands.reach import Records
 
 
 class ForgetLead(Command[Lead]):
@@ -214,10 +201,10 @@ def released(world: World, matter: str) -> Iterator[On]:
 
 
 def forgotten(
-    world: World,
+    world: Known,
     roots: Records,
     reason: str,
-    spare: Callable[[World, Records], None] = lambda *_: None,
+    spare: Callable[[Known, Records], None] = lambda *_: None,
 ) -> Iterator[On]:
     """The keys of all that is known only through some records, destroyed, unless one is held.
 
@@ -241,99 +228,10 @@ def forgotten(
     )
 
 
-def key_id(world: World, id: UUID, of: type[State[Any]]) -> UUID:
-    """By whose key the personal fields of a record are sealed.
-
-    A contact that was taken back no longer says whether it was a lead before. If it was, the key
-    is the lead's, and goes with the lead.
-    """
-    person = world.load(Contact, id).person_id if of is Contact else id
-    return id if person == NIL else person
-
-
-def must_not_be_held(world: World, ids: set[UUID]) -> None:
+def must_not_be_held(world: Known, ids: set[UUID]) -> None:
     """Refuse to forget what a matter needs."""
     for naming in world.naming(frozenset(ids)):
         if naming.of is Subject:
             subject = world.load(Subject, naming.stream_id)
             for matter in sorted(subject.matters):
                 raise SubjectIsHeld(id=subject.record_id, matter=matter)
-
-
-def reach(world: World, roots: Records) -> tuple[Records, set[UUID]]:
-    """The records that go with some, and the others that these name: those they are about."""
-    found: Records = {}
-    above: set[UUID] = set()
-    new = roots
-    while new:
-        found |= new
-        persons = {world.load(Contact, id).person_id for id, of in new.items() if of is Contact}
-        new = {id: Lead for id in persons - found.keys() if world.load(Lead, id).captured}
-        for naming in world.naming(frozenset(found)):
-            if naming.stream_id in found or _goes_along(world, naming, found):
-                above |= naming.names
-                new |= {naming.stream_id: naming.of} if naming.stream_id not in found else {}
-    for id, of in found.items():
-        above |= _above(world, id, of)
-    return found, above - found.keys()
-
-
-def _above(world: World, id: UUID, of: type[State[Any]]) -> set[UUID]:
-    """Whom a record is about, and whom these are about, by their own events."""
-    above: set[UUID] = set()
-    for about, kind in _about(world, id, of):
-        above |= {about} | _above(world, about, kind)
-    return above
-
-
-def _about(world: World, id: UUID, of: type[State[Any]]) -> Iterator[tuple[UUID, type[State[Any]]]]:
-    """What a record names, and what that is; not the lead a contact was: it is the same person."""
-    named: Any = None
-    if of is Contact:
-        yield from ((customer, Customer) for customer in customers(world, id))
-    if of is Lead:
-        named = world.load(Lead, id).conversion
-    if of is Deal and (customer_id := world.load(Deal, id).customer_id):
-        yield customer_id, Customer
-    if of is Ticket:
-        named = world.load(Ticket, id).opened
-    if of is Activity:
-        named = world.load(Activity, id).recorded
-    for field, kind in NAMED.items():
-        if about := getattr(named, field, None):
-            yield about, kind
-
-
-def _goes_along(world: World, naming: Naming, found: Mapping[UUID, Any]) -> bool:
-    """Whether a record that names some of `found` is known only through them."""
-    id = naming.stream_id
-    if naming.of in {Contact, Customer, Ticket} and naming.fields.keys() & MERGING:
-        return not found.keys().isdisjoint(one_with(world, naming.of, id))
-    if naming.of is Contact:
-        return world.load(Contact, id).person_id in found or found.keys() >= customers(world, id)
-    if naming.of is Lead:
-        if (conversion := world.load(Lead, id).conversion) is None:
-            return False  # it was taken back
-        contact_id = conversion.contact_id
-        return contact_id in found or found.keys() >= customers(world, contact_id)
-    if naming.of is Deal:
-        opened = world.load(Deal, id).opened
-        return (opened and opened.contact_id) in found or world.load(Deal, id).customer_id in found
-    return naming.of in {Activity, Ticket}
-
-
-MERGING = frozenset(("merged_id", "merged_into"))
-"""Fields by which records that are one name each other."""
-
-
-def one_with(world: World, of: type[State[Any]], id: UUID) -> set[UUID]:
-    """The records that are one with some record now: merged into it, or it into them."""
-    survivor = merged_into(world.load(of, id), id)
-    state: Any = world.load(of, survivor)
-    return {survivor, *state.absorbed} - {id}
-
-
-def customers(world: World, contact_id: UUID) -> set[UUID]:
-    """Customers where a contact plays a role, as whichever of those it is one with."""
-    ids = {contact_id, *one_with(world, Contact, contact_id)}
-    return {customer for id in ids for customer in world.load(Contact, id).customers()}

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from commands.onlooker import Onlooker
-from commands.subject import reach
+from commands.reach import reach
 from domain.base import HIDDEN
 from domain.contact import Contact
 from domain.lead import Lead
