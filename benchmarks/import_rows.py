@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from benchmarks.contest import Sample
 
 ROWS = 30_000
+ROWS_BETWEEN_LOOKS = 5_000
 FLAT_ROWS_MIN = 400_000
 """Before a quarter of so many rows the caches are not full, and memory grows as it should."""
 
@@ -104,19 +105,22 @@ def _imported(folder: Path, url: str, recipe: Path, file: Path) -> Sample:
 
 
 class Memory(Progress):
-    """How much of it there was after each so many rows."""
+    """How much of it there was now and then, of the process and of the one that reads for it.
+
+    What both share, such as the code of libraries, counts once: half in each (PSS).
+    """
 
     def __init__(self) -> None:
         self.megabytes: list[float] = []
-        self.of_others_most = 0.0
+        self._rows = 0
 
     def done(self, rows: int) -> None:
         """Look."""
-        del rows
-        process = psutil.Process()
-        others = sum(child.memory_info().rss for child in process.children()) / 2**20
-        self.megabytes.append(process.memory_info().rss / 2**20 + others)
-        self.of_others_most = max(self.of_others_most, others)
+        self._rows += rows
+        if self._rows >= ROWS_BETWEEN_LOOKS * (len(self.megabytes) + 1):
+            process = psutil.Process()
+            found = [one.memory_full_info() for one in (process, *process.children())]
+            self.megabytes.append(sum(getattr(one, "pss", one.rss) for one in found) / 2**20)
 
 
 def main() -> None:
@@ -142,8 +146,7 @@ def main() -> None:
     figures = {
         "rows_per_second": summary.rows_per_second,
         "cpu_us_per_row": sum(u.ru_utime + u.ru_stime for u in used) * 1e6 / total.rows,
-        # A child's `ru_maxrss` counts what its parent had when it was started.
-        "peak_mb": used[0].ru_maxrss / 1024 + memory.of_others_most,
+        "peak_mb": max(memory.megabytes),
         "grown": memory.megabytes[-1] / memory.megabytes[len(memory.megabytes) // 4],
         "imported": total.imported,
         "unchanged": total.unchanged,
