@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections import deque
 from functools import partial
 from typing import TYPE_CHECKING
-from weakref import WeakKeyDictionary
 
 if TYPE_CHECKING:
     from concurrent.futures import Future
@@ -24,15 +24,16 @@ class Handover:
     """
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self.loop = loop
         self._call = loop.call_soon_threadsafe
         self._landed: deque[Waiting] = deque()
         self._called = False
 
-    async def receive(self, answer: Future[Receipt]) -> Receipt:
+    def receive(self, answer: Future[Receipt]) -> asyncio.Future[Receipt]:
         """The answer, once it is there. Whoever stops waiting stops nothing else."""
-        here: asyncio.Future[Receipt] = asyncio.get_running_loop().create_future()
+        here: asyncio.Future[Receipt] = self.loop.create_future()
         answer.add_done_callback(partial(self._land, here))
-        return await here
+        return here
 
     def _land(self, here: asyncio.Future[Receipt], answer: Future[Receipt]) -> None:
         self._landed.append((here, answer))
@@ -52,13 +53,19 @@ class Handover:
                 here.set_result(answer.result())
 
 
-_handovers: WeakKeyDictionary[asyncio.AbstractEventLoop, Handover] = WeakKeyDictionary()
+class _Here(threading.local):
+    """The one of the event loop that runs in this thread, or ran in it last."""
+
+    handover: Handover | None = None
+
+
+_here = _Here()
 
 
 async def answered(answer: Future[Receipt]) -> Receipt:
     """The receipt of a command, or the error in its place, without keeping the loop waiting."""
     loop = asyncio.get_running_loop()
-    handover = _handovers.get(loop)
-    if handover is None:
-        handover = _handovers[loop] = Handover(loop)
+    handover = _here.handover
+    if handover is None or handover.loop is not loop:
+        handover = _here.handover = Handover(loop)
     return await handover.receive(answer)

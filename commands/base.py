@@ -12,7 +12,7 @@ from typing_extensions import TypeAliasType
 from domain.base import Event, ReferenceUnknown, Refusal, State, aggregate_of
 from domain.user import MODELS, SYSTEM, User
 from eventstore.batch import WrongAggregate
-from eventstore.intent import Looks
+from eventstore.intent import NOTHING, Looks
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -148,11 +148,13 @@ class Command(BaseModel, Generic[S]):
 
     def looks(self) -> Looks:
         """What its decision will look at beside its own stream; looked up in one trip with it."""
-        return Looks(tuple(id_ for _, _, id_ in self.references()), tuple(self.claims()))
+        if not self.referring and type(self).claims is Command.claims:
+            return NOTHING  # as most do: 0.2 µs instead of 0.7
+        return Looks(tuple([id_ for _, _, id_ in self.references()]), tuple(self.claims()))
 
     def fields(self) -> dict[str, Any]:
         """The fields as they are, ready for an event of the same shape."""
-        return {name: getattr(self, name) for name in self.__pydantic_fields__}
+        return dict(self.__dict__)
 
 
 def _exists(world: World, of: type[State[Any]], id_: UUID) -> bool:

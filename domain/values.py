@@ -38,6 +38,8 @@ PLAIN_EMAIL_LENGTH_MAX = 63
 
 def _storable(text: str) -> str:
     """PostgreSQL and JSON cannot hold NUL; UTF-8 cannot hold lone surrogates."""
+    if text.isascii() and "\x00" not in text:  # as most are: 0.1 µs instead of 0.5
+        return text
     if UNSTORABLE.search(text):
         raise ValueError("contains NUL or a lone surrogate, which cannot be stored")
     return unicodedata.normalize("NFC", text)
@@ -45,6 +47,8 @@ def _storable(text: str) -> str:
 
 def _one_line(text: str) -> str:
     """What was broken into lines is one line; what would steer a terminal is no text."""
+    if text.isascii() and text.isprintable():
+        return text
     line = BREAK.sub(" ", text)
     if CONTROL.search(line):
         raise ValueError("contains a control character")

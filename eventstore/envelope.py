@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from dataclasses import dataclass
 from functools import lru_cache
@@ -12,6 +11,8 @@ from uuid import UUID, SafeUUID
 
 from eventsourcing.persistence import StoredEvent
 
+from eventstore.chance import Chance
+
 if TYPE_CHECKING:
     from datetime import datetime
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
 BITS_V5 = 0x5 << 76 | 0b10 << 62
 MASK_V5 = ~(0xF << 76 | 0b11 << 62)
+UNIQUE = Chance(10)
 UNKNOWN = SafeUUID.unknown  # looking it up in its class takes longer than making an id
 
 
@@ -95,6 +97,6 @@ def event_id(command_id: UUID, number: int) -> UUID:
 def uuid7() -> UUID:
     """A time-ordered UUID, version 7 of RFC 9562: new rows land side by side in the index."""
     milliseconds = time.time_ns() // 1_000_000
-    chance = int.from_bytes(os.urandom(10), "big")
+    chance = int.from_bytes(UNIQUE.draw(), "big")
     value = (milliseconds & 0xFFFF_FFFF_FFFF) << 80 | 0x7 << 76
     return _id(value | (chance >> 68) << 64 | 0b10 << 62 | chance & 0x3FFF_FFFF_FFFF_FFFF)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
-from eventstore.envelope import event_id, uuid7
+from eventstore.envelope import derived, event_id, uuid7
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -65,7 +65,9 @@ class Context:
         """The id of the event of this number, from 0, that the command appends."""
         if number == 0 and self.first_event_id is not None:
             return self.first_event_id
-        return event_id(self.command_id, number)
+        if self.once:  # asked for twice: when it is looked up, and when it is stored
+            return event_id(self.command_id, number)
+        return derived(self.command_id, str(number))
 
 
 class Looks(NamedTuple):

@@ -8,18 +8,19 @@ A destroyed key is a person forgotten: the ciphertexts, and all that was proved 
 
 from __future__ import annotations
 
-import base64
 import hashlib
 import hmac
 import os
 import threading
-from binascii import a2b_base64
+from binascii import a2b_base64, b2a_base64
 from collections import OrderedDict
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from eventstore.chance import Chance
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -33,7 +34,9 @@ PREFIX = "enc1:"
 SEALED_FROM = len(PREFIX) + 37
 """Where the sealed bytes of a text begin: before them it names the subject."""
 NONCE_BYTES = 12
+NONCES = Chance(NONCE_BYTES)
 KEY_BYTES = 32
+KEYS = Chance(KEY_BYTES)
 CACHED_KEYS_MAX = 100_000
 CIPHERS_MAX = 2_000
 """A cipher takes 2.5 kB and 3 µs to make, a key 0.2 kB: few ciphers are kept, of many keys."""
@@ -156,18 +159,18 @@ class Keyring:
         self, subject: UUID, event_id: UUID, plaintexts: Mapping[str, bytes]
     ) -> dict[str, str]:
         """`encrypt` for several fields of one event."""
-        with self._guard:
-            key = self._known.get(subject)
-            if subject in self._destroyed:
-                key = os.urandom(KEY_BYTES)  # nobody keeps it: what it seals, opens nowhere
+        key = self._known.get(subject)
+        if subject in self._destroyed:
+            key = KEYS.draw()  # nobody keeps it: what it seals, opens nowhere
         if key is None:
             raise KeyError(f"no key loaded for subject {subject}")
-        cipher, event, person = self._cipher(key), str(event_id), str(subject)
+        encrypt, event, person = self._cipher(key).encrypt, str(event_id), str(subject)
+        draw, before = NONCES.draw, f"{PREFIX}{person}:"
         sealed: dict[str, str] = {}
         for field, plaintext in plaintexts.items():
-            nonce = os.urandom(NONCE_BYTES)
-            text = nonce + cipher.encrypt(nonce, plaintext, _bound_to(event, field, person))
-            sealed[field] = f"{PREFIX}{person}:{base64.b64encode(text).decode()}"
+            nonce = draw()
+            text = nonce + encrypt(nonce, plaintext, f"{event}|{field}|{person}".encode())
+            sealed[field] = before + b2a_base64(text, newline=False).decode()
         return sealed
 
     def decrypt(self, subject: UUID, event_id: UUID | str, field: str, text: str) -> str | None:
@@ -209,7 +212,7 @@ class Keyring:
         drafts: dict[UUID, bytes] = {}
         if make:
             # Drawn before it is known who lacks one: that makes one trip to the database of two.
-            drafts = {subject: os.urandom(KEY_BYTES) for subject in missing}
+            drafts = {subject: KEYS.draw() for subject in missing}
             wrapped = [self._wrapped(subject, key) for subject, key in drafts.items()]
             values = (self._newest, missing, wrapped, missing)
             cursor.execute(LOAD_OR_MAKE, values, prepare=True)
@@ -222,7 +225,7 @@ class Keyring:
 
     def make(self, subjects: Iterable[UUID]) -> tuple[list[UUID], Sequence[Any]]:
         """Make keys for subjects that have none: whose, and the values for `MAKE`."""
-        drafts = {subject: os.urandom(KEY_BYTES) for subject in self._missing(subjects, make=True)}
+        drafts = {subject: KEYS.draw() for subject in self._missing(subjects, make=True)}
         wrapped = [self._wrapped(subject, key) for subject, key in drafts.items()]
         self._keep(drafts)
         return list(drafts), (self._newest, list(drafts), wrapped)
@@ -302,13 +305,9 @@ class Keyring:
         )
 
     def _wrapped(self, subject: UUID, key: bytes) -> bytes:
-        nonce = os.urandom(NONCE_BYTES)
+        nonce = NONCES.draw()
         return nonce + self._wraps[self._newest].encrypt(nonce, key, subject.bytes)
 
 
 def _nothing(*_: str) -> None:
     """What is left of a value whose key is gone."""
-
-
-def _bound_to(event_id: str, field: str, subject: str) -> bytes:
-    return f"{event_id}|{field}|{subject}".encode()

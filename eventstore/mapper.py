@@ -89,7 +89,7 @@ class EventMapper(Mapper[UUID]):
             return new.event.__pydantic_serializer__.to_json(new.event)
         if self.keys is None:
             raise EnvelopeMissing(f"{new.event.type} has personal fields, and no keys are at hand")
-        fields = new.event.model_dump(mode="json")
+        fields = new.event.__pydantic_serializer__.to_python(new.event, mode="json")
         subject = subject_of(new.event, new.stream_id)
         plain = {name: orjson.dumps(fields[name]) for name in personal if fields[name] is not None}
         return orjson.dumps(fields | self.keys.seal(subject, new.event_id, plain))

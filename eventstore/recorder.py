@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any, cast
 
 from eventsourcing.persistence import StoredEvent, Tracking
@@ -24,6 +25,17 @@ if TYPE_CHECKING:
     from psycopg.abc import QueryNoTemplate
     from psycopg.rows import DictRow
 
+STORED = attrgetter(
+    "originator_id",
+    "originator_version",
+    "topic",
+    "state",
+    "event_id",
+    "occurred_at",
+    "actor",
+    "correlation_id",
+    "causation_id",
+)
 COLUMNS = (
     "notification_id, event_id, originator_id, originator_version, topic, state, recorded_at, "
     "occurred_at, actor, correlation_id, causation_id"
@@ -85,24 +97,7 @@ class EnvelopeRecorder(PostgresApplicationRecorder):
         bare = next((row for row in rows if not isinstance(row, StoredEnvelope)), None)
         if bare is not None:
             raise EnvelopeMissing(f"event {bare.topic} of {bare.originator_id} has no envelope")
-        columns: list[list[Any]] = [[] for _ in range(9)]
-        for row in rows:
-            for column, value in zip(
-                columns,
-                (
-                    row.originator_id,
-                    row.originator_version,
-                    row.topic,
-                    row.state,
-                    row.event_id,  # type: ignore[attr-defined]
-                    row.occurred_at,  # type: ignore[attr-defined]
-                    row.actor,  # type: ignore[attr-defined]
-                    row.correlation_id,  # type: ignore[attr-defined]
-                    row.causation_id,  # type: ignore[attr-defined]
-                ),
-                strict=True,
-            ):
-                column.append(value)
+        columns = [list(column) for column in zip(*map(STORED, rows), strict=True)]
         last = positions[-1]
         moved = [self.sequence, last, self.channel_name, str(last)]
         return self.insert_events_statement, [recorded_at, recorded_at, positions, *columns, *moved]

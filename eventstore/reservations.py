@@ -21,6 +21,12 @@ if TYPE_CHECKING:
     from eventstore.transaction import Transaction
 
 
+Claims = frozenset[tuple[str, str]]
+"""Reservations as (kind, value)."""
+
+NO_CLAIMS: Claims = frozenset()
+
+
 class AlreadyHeld(Refusal):
     """Another record already has this {kind}."""
 
@@ -68,16 +74,16 @@ class Reservations:
             self._holders[hash_] = self.turn.holders([hash_]).get(hash_)
         return self._holders[hash_]
 
-    def changes(
-        self, before: State[Any], after: State[Any]
-    ) -> tuple[set[tuple[str, str]], set[tuple[str, str]]]:
+    def changes(self, before: State[Any], after: State[Any]) -> tuple[Claims, Claims]:
         """What one event frees and takes."""
         if type(after).holds is State.holds:
-            return set(), set()
-        held, holds = set(before.holds()), set(after.holds())
-        return held - holds, holds - held
+            return NO_CLAIMS, NO_CLAIMS
+        held, holds = tuple(before.holds()), tuple(after.holds())
+        if held == holds:
+            return NO_CLAIMS, NO_CLAIMS
+        return frozenset(held).difference(holds), frozenset(holds).difference(held)
 
-    def check(self, taken: set[tuple[str, str]], freed: set[tuple[str, str]], by: UUID) -> None:
+    def check(self, taken: Claims, freed: Claims, by: UUID) -> None:
         """Refuse what another stream holds.
 
         Unless `careful`, only what is known already is looked at: the unique index finds the rest,
@@ -89,9 +95,7 @@ class Reservations:
             if holder is not None and holder != by:
                 raise AlreadyHeld(kind=kind)
 
-    def apply(
-        self, freed: set[tuple[str, str]], taken: set[tuple[str, str]], by: UUID, event: int
-    ) -> None:
+    def apply(self, freed: Claims, taken: Claims, by: UUID, event: int) -> None:
         """Note what the batch's event number `event` changes."""
         for kind, value in sorted(freed):
             hash_ = self._keyed(kind, value)

@@ -65,7 +65,8 @@ class Writer:
     def __init__(self, log: Log, *, waiting_max: int = WAITING_MAX) -> None:
         self.log = log
         self.states = States()
-        self._waiting: queue.Queue[Intent | None] = queue.Queue(waiting_max)
+        self.waiting_max = waiting_max
+        self._waiting: queue.SimpleQueue[Intent | None] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
         self._replies_swept = 0.0
         self._away_since: float | None = None
@@ -107,10 +108,11 @@ class Writer:
         It holds the receipt, or the `Refusal` or `EventStoreError` that is the answer.
         """
         done: Future[Receipt] = Future()
-        try:
-            self._waiting.put_nowait(Intent(stream_id, of, decide, context, done, looks))
-        except queue.Full:
-            done.set_exception(Overloaded(f"{WAITING_MAX} commands are waiting; nothing was done"))
+        if self._waiting.qsize() < self.waiting_max:
+            self._waiting.put(Intent(stream_id, of, decide, context, done, looks))
+        else:
+            told = f"{self.waiting_max} commands are waiting; nothing was done"
+            done.set_exception(Overloaded(told))
         return done
 
     def _run(self) -> None:

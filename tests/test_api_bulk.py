@@ -277,7 +277,7 @@ def test_a_full_writer_is_waited_for(
 ):
     """Twenty places in the queue, and a batch of four at a time: nobody is turned away."""
     monkeypatch.setattr("eventstore.writer.BATCH_MAX", 4)
-    monkeypatch.setattr(node.writer._waiting, "maxsize", 20)
+    monkeypatch.setattr(node.writer, "waiting_max", 20)
     told = send(ann, *(capture(number) for number in range(300)))
     assert [line["version"] for line in told] == [1] * 300
     assert types(node, who) == ["lead.captured.v1"] * 300

@@ -51,7 +51,7 @@ def lead(number: int) -> dict[str, Any]:
 def test_a_full_queue_is_said_and_health_answers_and_it_passes(
     node: Node, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr(node.writer._waiting, "maxsize", ROOM)
+    monkeypatch.setattr(node.writer, "waiting_max", ROOM)
     stalled = Stalled(monkeypatch)
     headers = {"Authorization": f"Bearer {node.api_keys.create(ANN)}"}
     with listening(node) as address:
