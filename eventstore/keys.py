@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
+from eventstore import arrays
 from eventstore.chance import Chance
 
 if TYPE_CHECKING:
@@ -228,7 +229,8 @@ class Keyring:
         drafts = {subject: KEYS.draw() for subject in self._missing(subjects, make=True)}
         wrapped = [self._wrapped(subject, key) for subject, key in drafts.items()]
         self._keep(drafts)
-        return list(drafts), (self._newest, list(drafts), wrapped)
+        made = list(drafts)
+        return made, (self._newest, arrays.ids(made), arrays.byteas(wrapped))
 
     def _keep(self, keys: Mapping[UUID, bytes | None]) -> None:
         with self._guard:

@@ -13,6 +13,7 @@ from eventsourcing.postgres import (
 )
 from psycopg.sql import SQL, Composable, Identifier
 
+from eventstore import arrays
 from eventstore.envelope import StoredEnvelope
 from eventstore.errors import EnvelopeMissing
 from eventstore.schema import migrate
@@ -67,8 +68,7 @@ class EnvelopeRecorder(PostgresApplicationRecorder):
         self.table = Identifier(datastore.schema, events_table_name)
         self.now_statement = SQL(NOW).format(table=self.table)
         self.lock_statement = SQL("LOCK TABLE {table} IN EXCLUSIVE MODE").format(table=self.table)
-        # One array per column is the fastest way in: 61k rows/s at 1,000 a statement. Binary
-        # arrays (%b) cost this process 2 µs a row, text arrays 14.
+        # One array per column is the fastest way in: 61k rows/s at 1,000 a statement.
         # The positions are given: who has locked the log knows them before he stores the events.
         self.insert_events_statement = SQL(
             "INSERT INTO {table} (notification_id, originator_id, originator_version, topic, "
@@ -97,10 +97,24 @@ class EnvelopeRecorder(PostgresApplicationRecorder):
         bare = next((row for row in rows if not isinstance(row, StoredEnvelope)), None)
         if bare is not None:
             raise EnvelopeMissing(f"event {bare.topic} of {bare.originator_id} has no envelope")
-        columns = [list(column) for column in zip(*map(STORED, rows), strict=True)]
+        streams, versions, types, states, event_ids, occurred, actors, correlated, caused = zip(
+            *map(STORED, rows), strict=True
+        )
+        columns = (
+            arrays.bigints(positions),
+            arrays.ids(streams),
+            arrays.bigints(versions),
+            arrays.texts(types),
+            arrays.byteas(states),
+            arrays.ids(event_ids),
+            list(occurred),
+            arrays.ids(actors),
+            arrays.ids(correlated),
+            arrays.ids_or_nulls(caused),
+        )
         last = positions[-1]
-        moved = [self.sequence, last, self.channel_name, str(last)]
-        return self.insert_events_statement, [recorded_at, recorded_at, positions, *columns, *moved]
+        moved = (self.sequence, last, self.channel_name, str(last))
+        return self.insert_events_statement, (recorded_at, recorded_at, *columns, *moved)
 
     def _insert_stored_events(
         self, curs: Cursor[DictRow], stored_events: Sequence[StoredEvent], **_: Any

@@ -9,6 +9,7 @@ import orjson
 import psycopg
 from eventsourcing.persistence import ProgrammingError
 
+from eventstore import arrays
 from eventstore.keys import MAKE
 from eventstore.mapper import PERSONAL, subject_of
 
@@ -313,7 +314,7 @@ def seek(cursor: Cursor[DictRow], sought: Sought) -> Known:
 
 def _asked(sought: Sought) -> Sequence[Any]:
     scopes, keys = [scope for scope, _ in sought.keys], [key for _, key in sought.keys]
-    return list(sought.streams), list(sought.hashes), scopes, keys
+    return arrays.ids(sought.streams), arrays.byteas(sought.hashes), scopes, keys
 
 
 def _known(sought: Sought, found: Cursor[DictRow]) -> Known:
