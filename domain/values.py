@@ -6,7 +6,7 @@ import re
 import unicodedata
 from datetime import UTC, date, datetime
 from decimal import Decimal
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 from uuid import UUID
 
 from email_validator import SPECIAL_USE_DOMAIN_NAMES, EmailNotValidError, validate_email
@@ -17,7 +17,11 @@ from pydantic import (
     Field,
     FiniteFloat,
     StringConstraints,
+    WrapValidator,
 )
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 INTEGER_MAX = 2**63 - 1
 
@@ -34,6 +38,7 @@ PLAIN_EMAIL = re.compile(
     r"[a-zA-Z0-9_+-]+(\.[a-zA-Z0-9_+-]+)*@([a-z0-9]+(-[a-z0-9]+)*\.)+(?P<top>[a-z]{2,})"
 )
 PLAIN_EMAIL_LENGTH_MAX = 63
+LINE_LENGTH_MAX = 200
 
 
 def _storable(text: str) -> str:
@@ -47,14 +52,25 @@ def _storable(text: str) -> str:
 
 def _one_line(text: str) -> str:
     """What was broken into lines is one line; what would steer a terminal is no text."""
-    if text.isascii() and text.isprintable():
-        return text
     line = BREAK.sub(" ", text)
     if CONTROL.search(line):
         raise ValueError("contains a control character")
     if not line.isascii() and not any(unicodedata.category(char)[0] in "LNPS" for char in line):
         raise ValueError("contains nothing that can be seen")
     return line
+
+
+def _plain_line(value: object, validate: Callable[[object], str]) -> str:
+    """Most lines are such that nothing is to be said of them: to see that takes 0.2 µs, not 1."""
+    if (
+        type(value) is str
+        and value.isascii()
+        and value.isprintable()
+        and 0 < len(value) <= LINE_LENGTH_MAX
+        and value == value.strip()
+    ):
+        return value
+    return validate(value)
 
 
 def _written(value: object) -> object:
@@ -105,7 +121,8 @@ Line = Annotated[
     StringConstraints(strip_whitespace=True),
     AfterValidator(_storable),
     AfterValidator(_one_line),
-    Field(min_length=1, max_length=200),
+    Field(min_length=1, max_length=LINE_LENGTH_MAX),
+    WrapValidator(_plain_line),
 ]
 """One line of text, 1 to 200 characters; a break within becomes a space."""
 

@@ -20,7 +20,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from eventstore import arrays
 from eventstore.chance import Chance
 
 if TYPE_CHECKING:
@@ -229,8 +228,7 @@ class Keyring:
         drafts = {subject: KEYS.draw() for subject in self._missing(subjects, make=True)}
         wrapped = [self._wrapped(subject, key) for subject, key in drafts.items()]
         self._keep(drafts)
-        made = list(drafts)
-        return made, (self._newest, arrays.ids(made), arrays.byteas(wrapped))
+        return list(drafts), (self._newest, list(drafts), wrapped)
 
     def _keep(self, keys: Mapping[UUID, bytes | None]) -> None:
         with self._guard:
