@@ -18,6 +18,7 @@ from domain.clock import CLOCK, ClockTicked
 from eventstore.envelope import NewEvent, uuid7
 from eventstore.listener import Listener
 from eventstore.log import ARROW, IN_ORDER
+from eventstore.transaction import PIECE
 from eventstore.workspace import Workspace
 from eventstore.writer import Context, Writer
 
@@ -138,7 +139,7 @@ def tick(version: int, event_id: UUID | None = None) -> NewEvent:
         actor=UUID(int=3),
         correlation_id=uuid7(),
         causation_id=None,
-        event=ClockTicked(moment=datetime(2025, 1, version, tzinfo=UTC)),
+        event=ClockTicked(moment=datetime(2025, 1, 1, tzinfo=UTC) + timedelta(days=version)),
     )
 
 
@@ -159,6 +160,32 @@ def test_a_version_that_is_taken_is_an_integrity_error(workspace: Workspace):
         turn.append([tick(1)])
     with pytest.raises(IntegrityError), workspace.log.transaction() as turn:
         turn.append([tick(1)])
+
+
+@pytest.mark.parametrize("count", [PIECE - 1, PIECE, PIECE + 1, 3 * PIECE, 3 * PIECE + 1])
+def test_many_events_are_stored_in_their_order_at_the_positions_that_were_told(
+    workspace: Workspace, count: int
+):
+    with workspace.log.transaction() as turn:
+        positions = turn.append([tick(version) for version in range(1, count + 1)])
+    stored = list(workspace.log.read())
+    assert [r.version for r in stored] == list(range(1, count + 1))
+    assert [r.position for r in stored] == positions
+    assert len({r.recorded_at for r in stored}) == 1
+
+
+@pytest.mark.parametrize("taken", [1, PIECE + 1, 2 * PIECE + 5])
+def test_of_many_events_none_is_stored_when_one_cannot_be(workspace: Workspace, taken: int):
+    """Whichever piece it is in: one that was sent long before, or the last."""
+    log = workspace.log
+    with log.transaction() as turn:
+        turn.append([tick(taken)])
+    with pytest.raises(IntegrityError), log.transaction() as turn:
+        turn.append([tick(version) for version in range(1, 2 * PIECE + 6)])
+    assert [r.version for r in log.read()] == [taken]
+    with log.transaction() as turn:  # and the connection goes on
+        turn.append([tick(taken + 1)])
+    assert [r.version for r in log.read()] == [taken, taken + 1]
 
 
 def test_an_event_id_is_stored_once(workspace: Workspace):
