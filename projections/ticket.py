@@ -100,7 +100,9 @@ ticket = Dimension(
         "comments": count("Comments of the requester so far."),
         "reopenings": count("How often it was taken up again."),
         "hold_reason": "What it waits for, or waited for last.",
-        "rating": points("What the requester thinks of the help: 1 (bad) to 5 (good)."),
+        "rating": points(
+            "What the requester said last of the help: 1 (bad) to 5 (good); reopening leaves it."
+        ),
         "merged_into": "The ticket it is merged into: shown there instead.",
         "custom": "Custom fields, as one object.",
         "title": "What the request is, in a line.",
