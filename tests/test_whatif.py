@@ -191,8 +191,9 @@ def test_a_stage_that_counts_as_lost_ends_deals_when_they_come_into_it(tmp_path:
 
 def test_a_deal_that_would_begin_in_a_lost_stage_is_told_as_it_was_and_counted(tmp_path: Path):
     with asked(tmp_path, of_pipeline(prospecting={"status": "lost"})) as (found, sides):
-        then = sides.other.database.query("FROM stage_change WHERE kind = 'opened'")
-        assert then.equals(sides.base.database.query("FROM stage_change WHERE kind = 'opened'"))
+        opened = "FROM stage_change WHERE kind = 'opened' ORDER BY position"
+        then = sides.other.database.query(opened)
+        assert then.equals(sides.base.database.query(opened))
     assert any(f"Where {len(then):,} deals would have begun" in said for said in found.not_known)
 
 
