@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -10,6 +10,9 @@ from hypothesis import strategies as st
 from domain.values import INTEGER_MAX
 from eventstore import arrays
 from eventstore.workspace import Workspace
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 TEXT = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]))
 
@@ -21,7 +24,13 @@ COLUMNS = st.tuples(
     st.lists(TEXT),
     st.lists(st.binary()),
 )
-WRITERS = (arrays.ids, arrays.ids_or_nulls, arrays.bigints, arrays.texts, arrays.byteas)
+WRITERS: tuple[Callable[[Any], arrays.Array], ...] = (
+    arrays.ids,
+    arrays.ids_or_nulls,
+    arrays.bigints,
+    arrays.texts,
+    arrays.byteas,
+)
 
 
 @settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
