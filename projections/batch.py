@@ -10,12 +10,14 @@ import polars as pl
 from projections.fold import AT, framed
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     import pyarrow as pa
 
     from domain.base import Event
     from projections.decode import Decoder
+
+    Frames = Mapping[type[Event], pl.DataFrame]
 
 ROW = f"{AT}row"
 POISON = {
@@ -28,18 +30,25 @@ _FAULTY = ("position", "stream_id", "type")
 _MOMENT = pl.Datetime("us", "UTC")
 
 
+def nothing_opened() -> tuple[Frames, pl.DataFrame]:
+    """What is opened where personal values are not kept."""
+    return {}, pl.DataFrame(schema=POISON)
+
+
 @dataclass(frozen=True)
 class Batch:
     """Events of the log, in the order of the log.
 
     `events` has the envelope of each. `frames` has the fields of those that could be read, by
     class, and beside them the envelope, its names marked with `AT`; personal fields are sealed.
-    `faults` names those that could not be read.
+    `faults` names those that could not be read. `opening` is asked once for what stands in place
+    of the sealed values, which may still be on its way.
     """
 
     events: pl.DataFrame
-    frames: Mapping[type[Event], pl.DataFrame]
+    frames: Frames
     faults: pl.DataFrame
+    opening: Callable[[], tuple[Frames, pl.DataFrame]] = nothing_opened
 
     @classmethod
     def read(cls, table: pa.Table, decoder: Decoder) -> Batch:
@@ -80,8 +89,29 @@ class Batch:
             return self
         later = pl.col(f"{AT}position") > position
         frames = {event: frame.filter(later) for event, frame in self.frames.items()}
-        return Batch(
-            self.events.filter(pl.col("position") > position),
-            {event: frame for event, frame in frames.items() if not frame.is_empty()},
-            self.faults.filter(pl.col("position") > position),
+        return replace(
+            self,
+            events=self.events.filter(pl.col("position") > position),
+            frames={event: frame for event, frame in frames.items() if not frame.is_empty()},
+            faults=self.faults.filter(pl.col("position") > position),
         )
+
+    def opened(self) -> tuple[Frames, pl.DataFrame]:
+        """The frames that tables with personal columns are about, with values for what is sealed.
+
+        Second, the values that could not be opened.
+        """
+        values, faults = self.opening()
+        frames = {
+            event: self.frames[event].with_columns(
+                value if len(value) == len(self.frames[event]) else _of(value, self.frames[event])
+            )
+            for event, value in values.items()
+            if event in self.frames
+        }
+        return frames, faults.filter(pl.col("position") >= self.events["position"][0])
+
+
+def _of(values: pl.DataFrame, frame: pl.DataFrame) -> pl.DataFrame:
+    """The values of some of the rows they were opened for."""
+    return values.filter(pl.col(ROW).is_in(frame[ROW].implode()))

@@ -19,7 +19,11 @@ if TYPE_CHECKING:
     from projections.batch import Batch
     from projections.tables import Tables
 
-BATCH_ROWS = 100_000
+BATCH_ROWS = 50_000
+FIRST_ROWS = 12_500
+"""The first batch is small, and each is twice the one before it until they are whole: decoding and
+writing begin the sooner."""
+
 SETTLE_ROWS = 400_000
 """How many events may wait for one commit, in memory; what a crash then costs to do again."""
 
@@ -66,10 +70,11 @@ def _coming(
 ) -> Iterator[tuple[Future[Batch], bool]]:
     """Batches that are being decoded, and whether to settle after them; one is read ahead."""
     after, waiting, more = tables.taken, 0, True
+    rows = min(FIRST_ROWS, BATCH_ROWS)
     ahead: Future[Batch] | None = None
     while more:
-        table = _up_to(until, read(after, BATCH_ROWS))
-        more = len(table) == BATCH_ROWS
+        table = _up_to(until, read(after, rows))
+        more, rows = len(table) == rows, min(2 * rows, BATCH_ROWS)
         coming = tables.later(partial(tables.read, table)) if len(table) else None
         if ahead is not None:
             settle = coming is None or waiting >= SETTLE_ROWS
@@ -91,4 +96,6 @@ def _take(tables: Tables, coming: Future[Batch], *, settle: bool) -> Taken:
 
 
 def _up_to(position: int | None, table: pa.Table) -> pa.Table:
-    return table if position is None else table.filter(pc.field("position") <= position)
+    if position is None or not len(table) or table["position"][-1].as_py() <= position:
+        return table  # not filtered, for that copies it
+    return table.filter(pc.field("position") <= position)

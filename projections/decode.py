@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 
     import pyarrow as pa
 
+TOGETHER = 8_192
+"""How many documents are values of Python at once: three copies of each, for a moment."""
+
 FAULTS = {"row": pl.UInt32(), "error": pl.String()}
 
 
@@ -77,10 +80,11 @@ class Decoder:
             if event is None:
                 faults |= dict.fromkeys(group["row"], f"the type {type_} is unknown")
                 continue
-            documents = dict(zip(group["row"].to_list(), group["data"].to_list(), strict=True))
-            if type_ not in self._current:
-                documents = lifted(event.lifts[type_], documents, faults)
-            found.append(self._read(event, documents, faults))
+            for some in group.iter_slices(TOGETHER):
+                documents = dict(zip(some["row"].to_list(), some["data"].to_list(), strict=True))
+                if type_ not in self._current:
+                    documents = lifted(event.lifts[type_], documents, faults)
+                found.append(self._read(event, documents, faults))
         self._cast(found, faults)
         frames: dict[type[Event], list[pl.DataFrame]] = {}
         for each in found:

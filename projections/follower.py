@@ -59,7 +59,7 @@ class Follower:
         *,
         rest_seconds: float | None = None,
     ) -> None:
-        self.tables = tables
+        self.tables, self._database = tables, tables.database
         self.error: Exception | None = None
         self.ended = threading.Event()
         self._read, self._wait = read_arrow, wait
@@ -188,7 +188,7 @@ class Follower:
     def _idle(self) -> None:
         """Nothing to do: a good time to tidy up the files, once."""
         if not self._checkpointed and time.monotonic() - self._quiet_since > IDLE_SECONDS:
-            self.tables.database.checkpoint()
+            self._database.checkpoint()
             self._checkpointed = True
 
     def _tell(self, *, ended: bool = False) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
+from copy import copy
 from itertools import groupby
 from operator import itemgetter
 from typing import TYPE_CHECKING
@@ -12,7 +13,7 @@ from uuid import UUID
 import duckdb
 import polars as pl
 
-from projections.batch import POISON
+from projections.batch import POISON, ROW
 from projections.fields import JSON, ColumnType, FieldType, fields_of, streamed
 from projections.fold import AT, framed
 from projections.shape import Shape
@@ -62,17 +63,24 @@ class Opener:
                 personal = {n: f for n, f in fields if f.personal and n in names}
                 self._shown[event] = self._shown.get(event, {}) | personal
 
+    def another(self) -> Opener:
+        """One like this, for another thread."""
+        twin = copy(self)
+        twin._duckdb = self._duckdb.cursor()  # noqa: SLF001 - its own twin
+        return twin
+
     def open(
         self, frames: Mapping[type[Event], pl.DataFrame]
     ) -> tuple[dict[type[Event], pl.DataFrame], pl.DataFrame]:
-        """The frames with values in place of ciphertexts, and in `field#` what stands for them.
+        """Beside the row of an event its values, and in `field#` what stands for the ciphertexts.
 
         Second, the values that could not be opened though their key is at hand: they are NULL.
         """
         shown = {event: frames[event] for event in self._shown if event in frames}
         kinds = {(event, n): f.type for event in shown for n, f in self._shown[event].items()}
+        columns = {event: {ROW: frame[ROW]} for event, frame in shown.items()}
         if not kinds:
-            return shown, pl.DataFrame(schema=POISON)
+            return {e: pl.DataFrame(of) for e, of in columns.items()}, pl.DataFrame(schema=POISON)
         # All values are one column, those of a type side by side: it takes as long as for one.
         places = sorted(kinds, key=lambda place: kinds[place].sql)
         sealed = pl.concat([_sealed(shown[event], name) for event, name in places])
@@ -82,7 +90,6 @@ class Opener:
             kind = kinds[event, name]
             lengths[kind] = lengths.get(kind, 0) + len(shown[event])
         typed, digests = self._typed(plain, sealed["text"], lengths)
-        columns = {event: frame.to_dict() for event, frame in shown.items()}
         for event, name in places:
             kind, length = kinds[event, name], len(shown[event])
             columns[event] |= {name: typed[kind][:length], f"{name}#": digests[:length]}

@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
     from domain.base import Event
-    from projections.personal import Opener
     from projections.shape import Shape
     from projections.store import Store
 
@@ -56,12 +55,15 @@ class Projection:
     def take(self, batch: Batch) -> None:
         """Write what follows from events; what was taken before is skipped."""
         if batch.last > self.position:
-            later = batch.after(self.position)
-            self.write(later.frames)
-            self.note(later.faults)
+            self.write(batch.after(self.position))
             self.position = batch.last
 
-    def write(self, frames: Mapping[type[Event], pl.DataFrame]) -> None:
+    def write(self, batch: Batch) -> None:
+        """Write what follows from events that are new here, and what could not be read."""
+        self.fold(batch.frames)
+        self.note(batch.faults)
+
+    def fold(self, frames: Mapping[type[Event], pl.DataFrame]) -> None:
         """Write what the declarations say of these events."""
         states: dict[str, pl.DataFrame] = {}
         for shape in self._dimensions:
@@ -151,29 +153,25 @@ class PersonalProjection(Projection):
     poison = poison_value.name
 
     def __init__(
-        self, store: Store, shapes: Sequence[Shape], only: Collection[str] | None, opener: Opener
+        self, store: Store, shapes: Sequence[Shape], only: Collection[str] | None = None
     ) -> None:
         super().__init__(store, shapes, only)
-        self._opener = opener
         self._personal = [
             (part, tuple(c.digest_of for c in shape.table.columns if c.digest_of))
             for shape in shapes
             for part in shape.table.parts()
         ]
 
-    def write(self, frames: Mapping[type[Event], pl.DataFrame]) -> None:
-        """Open what is sealed, and write what the declarations say.
+    def write(self, batch: Batch) -> None:
+        """Write what the declarations say of what was opened, and what could not be.
 
         What was opened before its key was destroyed is not shown a moment longer.
         """
-        opened, faults = self._opener.open(frames)
-        super().note(faults)
-        super().write(opened)
-        if SubjectForgotten in frames:
+        opened, unopened = batch.opened()
+        self.fold(opened)
+        self.note(unopened)
+        if SubjectForgotten in batch.frames:
             for carried in self._carried.values():
                 carried.settle()
-            records = frames[SubjectForgotten]["record_ids"]
+            records = batch.frames[SubjectForgotten]["record_ids"]
             self.store.erase(self._personal, [id for ids in records for id in orjson.loads(ids)])
-
-    def note(self, faults: pl.DataFrame) -> None:
-        """Events that could not be read are the other file's business."""

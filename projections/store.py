@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 FEW_KEYS = 100
+HANDED_ROWS = 20_000
+"""So many rows are handed to DuckDB at once, unless they are wanted before. To hand some over takes
+two milliseconds, however few; a batch has rows for some fifty tables."""
 
 
 class Store:
@@ -39,6 +42,7 @@ class Store:
             for part, columns in self._columns.items()
         }
         self.writing = False
+        self._waiting: dict[str, list[pl.DataFrame]] = {}
         self.leftovers = "leftovers" in tables_of(connection, catalog)
         """Whether the file may hold values that are not shown any more."""
         self.position = self._moved = self._bookmark.position
@@ -75,6 +79,7 @@ class Store:
 
     def read(self, part: str, clauses: str) -> pl.DataFrame:
         """Rows of a stored table, which the clauses may call `stored`."""
+        self._hand_over(part)
         schema = self.schema(part)
         names = ", ".join(_read_as(column) for column in self._columns[part])
         sql = f"SELECT {names} FROM {self.named(part)} AS stored {clauses}"
@@ -92,16 +97,25 @@ class Store:
         if rows.is_empty():
             return
         self._begin()
-        columns = [column.name for column in self._columns[part]]
-        # Half of what it costs to name the rows first and to select them by it.
-        handed = streamed(rows[columns], self._documents[part])
-        self._connection.from_arrow(handed).insert_into(self.named(part))
+        waiting = self._waiting.setdefault(part, [])
+        waiting.append(rows[[column.name for column in self._columns[part]]])
+        if sum(map(len, waiting)) >= HANDED_ROWS:
+            self._hand_over(part)
+
+    def _hand_over(self, part: str) -> None:
+        """Let DuckDB have the rows that wait for it."""
+        if waiting := self._waiting.pop(part, None):
+            rows = waiting[0] if len(waiting) == 1 else pl.concat(waiting)
+            # Half of what it costs to name the rows first and to select them by it.
+            handed = streamed(rows, self._documents[part])
+            self._connection.from_arrow(handed).insert_into(self.named(part))
 
     def delete(self, part: str, keys: pl.DataFrame) -> None:
         """Take rows out of a table, by some of its columns."""
         if keys.is_empty():
             return
         self._begin()
+        self._hand_over(part)
         with self._chosen(part, keys) as (relation, condition):
             using = f"USING {relation} " if relation else ""
             self._connection.execute(
@@ -116,6 +130,7 @@ class Store:
         self._begin()
         erased = 0
         for part, columns in parts:
+            self._hand_over(part)
             names = [quoted(column) for column in columns]
             [(rows,)] = self._connection.execute(
                 f"UPDATE {self.named(part)} SET {', '.join(f'{name} = NULL' for name in names)} "
@@ -130,6 +145,7 @@ class Store:
 
     def count(self, part: str) -> int:
         """How many rows a table has."""
+        self._hand_over(part)
         [(rows,)] = self._connection.execute(f"SELECT count(*) FROM {self.named(part)}").fetchall()
         return int(rows)
 
@@ -141,12 +157,15 @@ class Store:
 
     def commit(self) -> None:
         """Make what was written visible, all at once."""
+        for part in list(self._waiting):
+            self._hand_over(part)
         self._connection.commit()
         self.writing = False
         self.position = self._moved
 
     def roll_back(self) -> None:
         """Undo what was written since the last commit."""
+        self._waiting = {}
         if self.writing:
             self.writing = False
             self._connection.rollback()

@@ -5,6 +5,8 @@ from __future__ import annotations
 import threading
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
+from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
 import pyarrow as pa
@@ -28,6 +30,7 @@ from readmodels.schema import Table, quoted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+    from contextlib import AbstractContextManager
     from datetime import datetime
     from pathlib import Path
 
@@ -107,7 +110,7 @@ class Tables:
         today = _named(shapes)
         name = _name_kept(directory, today) if kept else today
         self.paths = (directory / f"tables-{name}.duckdb", directory / f"personal-{name}.duckdb")
-        self.database = Database(*self.paths) if unseal else Database(self.paths[0])
+        self._database = Database(*self.paths) if unseal else Database(self.paths[0])
         self.outdated = self._outdated() if name != today else frozenset()
         states = {s.of for s in shapes if s.of and s.table.name in self.outdated}
         self.needed = self.outdated | states
@@ -118,30 +121,45 @@ class Tables:
         """Whether views have to be made anew for what was written."""
         plain = [shape for shape in shapes if not shape.table.personal]
         sealed = [shape for shape in shapes if shape.table.personal]
-        store = self._store(self.database.catalog, MAIN_TABLES, plain)
+        store = self._store(self._database.catalog, MAIN_TABLES, plain)
         self._main = MainProjection(store, plain, only)
+        self._opener = Opener(sealed, unseal) if unseal else None
         self._projections: list[Projection] = [self._main]
         if unseal:
-            store, opener = self._store(PERSONAL, PERSONAL_TABLES, sealed), Opener(sealed, unseal)
-            self._projections.append(PersonalProjection(store, sealed, only, opener))
-        self.database.refresh()
-        self._threads = ThreadPoolExecutor(len(self._projections) + 2, "tables")
-        self.position = self.database.position = self.taken
+            store = self._store(PERSONAL, PERSONAL_TABLES, sealed)
+            self._projections.append(PersonalProjection(store, sealed, only))
+        self._threads = ThreadPoolExecutor(len(self._projections) + 3, "tables")
+        self._shown = self._threads.submit(self._database.refresh)
+        self.position = self._database.position = self.taken
+
+    @property
+    def database(self) -> Database:
+        """The tables as readers see them.
+
+        Half a second in a new file, for there are 1,600 things to say to readers. It waits for
+        that; who writes does not.
+        """
+        self._shown.result()
+        return self._database
+
+    def filling(self) -> AbstractContextManager[None]:
+        """See `Database.filling`."""
+        return self._database.filling()
 
     def _outdated(self) -> frozenset[str]:
         """The tables whose rows would be others today, and those that are not there yet."""
         found: dict[str, str] = {}
-        with self.database.connection() as connection:
-            for catalog in self.database.catalogs:
+        with self._database.connection() as connection:
+            for catalog in self._database.catalogs:
                 found |= declared_in(connection, f"{quoted(catalog)}.stored")
         return frozenset(name for name, hash_ in self._hashes.items() if found.get(name) != hash_)
 
     def _store(self, catalog: str, own: Sequence[Table], shapes: Sequence[Shape]) -> Store:
         """The tables of one file."""
         tables = [*own, *(shape.table for shape in shapes)]
-        store = Store(self.database.connection(), catalog, tables)
+        store = Store(self._database.connection(), catalog, tables)
         store.declare({shape.table.name: self._hashes[shape.table.name] for shape in shapes})
-        self.database.show(tables, catalog)
+        self._database.show(tables, catalog)
         return store
 
     @property
@@ -161,7 +179,11 @@ class Tables:
 
     def read(self, table: pa.Table) -> Batch:
         """The first half of `apply`, which changes nothing: it may run ahead of another batch."""
-        return Batch.read(table, self._decoder.another())
+        batch = Batch.read(table, self._decoder.another())
+        if self._opener is None:
+            return batch
+        opening = self.later(partial(self._opener.another().open, batch.frames))
+        return replace(batch, opening=opening.result)
 
     def later(self, do: Callable[[], T]) -> Future[T]:
         """Do something in a thread of the tables, such as reading a batch ahead."""
@@ -175,7 +197,7 @@ class Tables:
         """
         try:
             if isinstance(batch, pa.Table):
-                batch = Batch.read(batch.filter(pc.field("position") > self.taken), self._decoder)
+                batch = self.read(batch.filter(pc.field("position") > self.taken))
             if len(batch.events) and batch.last > self.taken:
                 self._take(batch)
             if settle:
@@ -189,16 +211,16 @@ class Tables:
         dated = self._main.dated(batch)
         self._each(lambda projection: projection.take(dated))
         self._outgrown |= CustomFieldsDeclared in batch.frames
-        self._outgrown |= not self.database.merged and not MERGERS.isdisjoint(batch.frames)
+        self._outgrown |= not self._database.merged and not MERGERS.isdisjoint(batch.frames)
 
     def settle(self, *, fully: bool = False) -> None:
         """Commit what waits: rows and bookmark, in each file in one transaction."""
-        with self._turn, self.database.moving:
+        with self._turn, self._database.moving:
             self._each(lambda projection: projection.settle(fully=fully))
             if self._outgrown:
                 self.database.refresh()
                 self._outgrown = False
-            self.position = self.database.position = self.taken
+            self.position = self._database.position = self.taken
 
     def _each(self, do: Callable[[Projection], None]) -> None:
         """Both files at once: DuckDB and Polars work outside the lock of the interpreter."""
@@ -248,7 +270,7 @@ class Tables:
                         found = connection.execute(rows).to_arrow_reader(TAKEN_ROWS)
                         ours.store.take_over(part, found)
                 ours.begin_at(position)
-        self.position = self.database.position = self.taken
+        self.position = self._database.position = self.taken
         self.database.refresh()
         return position
 
@@ -264,4 +286,4 @@ class Tables:
         self._threads.shutdown()
         for projection in self._projections:
             projection.store.close()
-        self.database.close()
+        self._database.close()

@@ -35,7 +35,7 @@ PERSONAL = "personal"
 STORAGE = "v1.5.0"
 """The layout of the files: the newest, for nothing but this DuckDB opens them."""
 
-FILLING_MEMORY = "1GB"
+FILLING_MEMORY = "300MB"
 """What DuckDB takes at most while tables are filled; what is more goes to a file beside them."""
 
 

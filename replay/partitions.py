@@ -64,7 +64,7 @@ def build_part(part: Part) -> int:
     with (
         Workspace.open(part.directory, part.database_url, part.workspace) as workspace,
         closing(open_tables(workspace, part.folder)) as tables,
-        tables.database.filling(),
+        tables.filling(),
     ):
         read = partial(workspace.log.read_arrow, part=(part.number, part.of))
         for _ in catch_up(tables, read, part.until):

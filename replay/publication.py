@@ -88,7 +88,7 @@ def follow(tables: Tables, log: Log, target: Target) -> Iterator[int]:
     while True:
         last = log.last_position()
         while tables.position < last:
-            with tables.database.filling():
+            with tables.filling():
                 for _ in catch_up(tables, log.read_arrow, min(last, tables.position + STEP)):
                     pass
             tables.settle(fully=True)

@@ -143,7 +143,7 @@ def catch_up(
     read: ReadArrow | None = None,
 ) -> None:
     """Follow the log up to a position; `read` gives its events from elsewhere."""
-    with tables.database.filling():
+    with tables.filling():
         for taken in follow(tables, read or log.read_arrow, until):
             progress(taken.position)
 

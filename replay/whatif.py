@@ -212,7 +212,7 @@ def _must_begin(question: Question, end: int | datetime | None) -> None:
 def _fold(folder: Path, coming: Iterator[pa.Table]) -> datetime:
     """Make tables of a log; the time of its newest event."""
     with closing(Tables(folder)) as tables:
-        with tables.database.filling():
+        with tables.filling():
             for _ in catch_up(tables, reader(coming)):
                 pass
         [(moment,)] = tables.database.query("SELECT moment()").rows()
