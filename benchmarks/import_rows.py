@@ -117,7 +117,7 @@ class Memory(Progress):
     def done(self, rows: int) -> None:
         """Look."""
         self._rows += rows
-        if self._rows >= ROWS_BETWEEN_LOOKS * (len(self.megabytes) + 1):
+        if self._rows > ROWS_BETWEEN_LOOKS * len(self.megabytes):
             process = psutil.Process()
             found = [one.memory_full_info() for one in (process, *process.children())]
             self.megabytes.append(sum(getattr(one, "pss", one.rss) for one in found) / 2**20)

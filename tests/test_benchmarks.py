@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-MUSTS = {"write": 3, "length": 1, "import": 3, "rebuild": 4, "live": 3, "read": 6, "audit": 6}
+MUSTS = {"write": 3, "length": 1, "import": 3, "rebuild": 4, "live": 3, "read": 7, "audit": 6}
 
 
 @pytest.fixture
