@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import psycopg
 from psycopg.rows import dict_row
+from psycopg.sql import SQL, Identifier
 
 if TYPE_CHECKING:
     from psycopg.rows import DictRow
@@ -44,7 +45,8 @@ class Listener:
 
     def _connected(self) -> psycopg.Connection[DictRow]:
         connection = psycopg.connect(self.log.conninfo, autocommit=True, row_factory=dict_row)
-        connection.execute(f"LISTEN {self.log.envelopes.channel_name}")
+        channel = Identifier(self.log.envelopes.channel_name)
+        connection.execute(SQL("LISTEN {}").format(channel))
         return connection
 
     def _look(self, connection: psycopg.Connection[DictRow]) -> None:

@@ -66,6 +66,8 @@ class EnvelopeRecorder(PostgresApplicationRecorder):
         self.sql_create_statements = []
         datastore.db_type_names.discard(self.stored_event_type_name)
         self.table = Identifier(datastore.schema, events_table_name)
+        # Workspaces share a database, and what is told has to be of this one's log.
+        self.channel_name = datastore.schema
         self.now_statement = SQL(NOW).format(table=self.table)
         self.lock_statement = SQL("LOCK TABLE {table} IN EXCLUSIVE MODE").format(table=self.table)
         # One array per column is the fastest way in: 61k rows/s at 1,000 a statement.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
 from uuid import UUID
 
 import psycopg
@@ -21,6 +22,9 @@ from eventstore.log import ARROW, IN_ORDER
 from eventstore.transaction import PIECE
 from eventstore.workspace import Workspace
 from eventstore.writer import Context, Writer
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 CAPTURE = CaptureLead.model_validate(CaptureLead.example)
 QUALIFY = QualifyLead.model_validate(QualifyLead.example)
@@ -128,6 +132,17 @@ def test_a_commit_tells_its_position_to_whoever_waits(
     assert not log.wait(position, 0.05)
     log.wait_no_more()
     assert log.wait(0, 10) == position
+
+
+def test_a_commit_in_another_workspace_of_the_database_is_not_told(
+    workspace: Workspace, tmp_path: Path
+):
+    with Workspace.open(tmp_path, workspace.database_url, "other") as other:
+        assert not workspace.log.wait(0, 0.0)
+        with other.log.transaction() as turn:
+            turn.append([tick(1)])
+        assert other.log.wait(0, 10) == other.log.last_position()
+        assert not workspace.log.wait(0, 0.5)
 
 
 def tick(version: int, event_id: UUID | None = None) -> NewEvent:
