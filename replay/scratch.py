@@ -42,7 +42,7 @@ def _cleared(directory: Path) -> Iterator[Path]:
     """The folder of these folders, but for those of the living; nobody adds to it meanwhile."""
     folder = directory / "scratch"
     with _locked(folder):
-        for left in folder.iterdir():
+        for left in filter(Path.is_dir, folder.iterdir()):
             with suppress(BlockingIOError, FileNotFoundError), _locked(left, wait=False):
                 shutil.rmtree(left)
         yield folder
