@@ -32,8 +32,8 @@ HISTORY_ROWS = 1_000_000
 LONG = ("deal", "lead")
 """The dimensions with so many versions."""
 DAYS = 700
-REPORT_MS_MAX = 100.0
-"""A blink: whoever turns the pages of a report does not wait."""
+REPORT_MS_MAX = 50.0
+"""Of processor time, for the processor may be busy with somebody else's work."""
 TRIES = 5
 QUESTIONS = {
     "a page of deals": records(deal.shapes[0].table)[0],
@@ -56,7 +56,9 @@ def run(options: Options, say: Callable[[str], None]) -> Report:
             wanted = 10 * options.events if options.events else HISTORY_ROWS
             say("every report")
             slowest = reported(tables.database, tables.position, report)
-            report.must.append(Must("slowest report in ms", slowest, at_most=REPORT_MS_MAX))
+            report.must.append(
+                Must("slowest report in ms of processor time", slowest, at_most=REPORT_MS_MAX)
+            )
             for dimension in LONG:
                 say(f"{wanted:,} versions of {dimension}s")
                 rows = lengthen(tables.database, dimension, wanted)
@@ -75,7 +77,7 @@ def run(options: Options, say: Callable[[str], None]) -> Report:
 
 
 def reported(database: Database, position: int, report: Report) -> float:
-    """How long each report takes, about now and about the past; the most, in milliseconds."""
+    """Processor time of each report, about now and about the past; the most, in milliseconds."""
     customer = database.query(
         "SELECT customer_id FROM customer_profile() ORDER BY interactions DESC, customer_id LIMIT 1"
     ).item()
@@ -84,13 +86,17 @@ def reported(database: Database, position: int, report: Report) -> float:
     for name, query in queries().items():
         key = contact if name.startswith("contact_") else customer
         for moment in (Moment(None, position), Moment(END - timedelta(days=DAYS // 2), position)):
-            waits = [
-                seconds_of(database, query, moment, id=key, subject_id=key) for _ in range(TRIES)
+            used = [
+                seconds_of(database, query, moment, time.process_time, id=key, subject_id=key)
+                for _ in range(TRIES)
             ]
-            took.setdefault(name, []).append(percentile(waits, 0.5) * 1000)
+            took.setdefault(name, []).append(min(used) * 1000)
     slowest = max(took, key=lambda name: max(took[name]))
     for name in took:
-        report.figures[f"report {name}"] = {"p50_ms": took[name][0], "past_p50_ms": took[name][1]}
+        report.figures[f"report {name}"] = {
+            "now_cpu_ms": took[name][0],
+            "past_cpu_ms": took[name][1],
+        }
     report.notes.append(f"the slowest report is {slowest}")
     return max(took[slowest])
 
@@ -109,12 +115,18 @@ def asked(
     return now, past
 
 
-def seconds_of(database: Database, query: Query, moment: Moment, **keys: Any) -> float:
+def seconds_of(
+    database: Database,
+    query: Query,
+    moment: Moment,
+    clock: Callable[[], float] = time.perf_counter,
+    **keys: Any,
+) -> float:
     """How long the first page of an answer takes."""
     given = {name: keys.get(name) for name in query.parameters}
-    began = time.perf_counter()
+    began = clock()
     page(database, query, moment, given, limit=ROWS)
-    return time.perf_counter() - began
+    return clock() - began
 
 
 def spread(waits: list[float]) -> dict[str, float]:
