@@ -231,8 +231,8 @@ async def done(
         key=_key(node, entrance, id, command, wish),
     )
     with _logged(command, id, wish) as line:
-        future = handle(node.writer, command, id, context)
-        receipt = await answered(future)
+        promise = handle(node.writer, command, id, context)
+        receipt = await answered(promise)
         line |= {"position": receipt.position, "events": receipt.events}
     headers = {"ETag": f'"{receipt.version}"'}
     started = bool(entrance.home and command.creates and receipt.events)

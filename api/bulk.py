@@ -6,7 +6,6 @@ import asyncio
 import threading
 import time
 from collections.abc import AsyncIterator
-from concurrent.futures import Future
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Annotated, Any
 from uuid import UUID
@@ -27,6 +26,7 @@ from api.problems import described, problems
 from commands.lead import CaptureLead, QualifyLead
 from eventstore.envelope import uuid7
 from eventstore.errors import OutcomeUnknown
+from eventstore.promise import Promise
 from eventstore.writer import Receipt
 
 if TYPE_CHECKING:
@@ -182,7 +182,7 @@ async def commands(
     return Exchange(request, delivery, node.pulse.stopping)
 
 
-async def settled(answer: Future[Receipt] | Exception) -> Receipt | Exception:
+async def settled(answer: Promise | Exception) -> Receipt | Exception:
     """The receipt, or what stands in its place, once there is one."""
     if isinstance(answer, Exception):
         return answer

@@ -25,13 +25,13 @@ from commands.custom_fields import DeclareCustomField, RetireCustomField
 from commands.retention_rule import RepealRetentionRule, SetRetentionRule
 from domain.values import Moment
 from eventstore.errors import EventStoreError, Overloaded
-from eventstore.writer import SHARED, Context, IdempotencyKey, Receipt
+from eventstore.writer import SHARED, Context, IdempotencyKey
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
-    from concurrent.futures import Future
 
     from api.node import Node
+    from eventstore.promise import Promise
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -89,7 +89,7 @@ class Taken(NamedTuple):
 
     number: int
     key: str | None
-    answer: Future[Receipt] | Exception
+    answer: Promise | Exception
 
 
 class Delivery:
@@ -121,7 +121,7 @@ class Delivery:
 
     async def _submitted(
         self, number: int, item: Item, command: Command[Any], context: Context
-    ) -> Future[Receipt]:
+    ) -> Promise:
         stream_id, looks = stream_of(item, command, context.command_id), command.looks()
         while True:
             self._check()
@@ -146,7 +146,7 @@ class Delivery:
         if self._unsettled is not None:
             raise EarlierLineUnsettled(line=self._unsettled)
 
-    def _note(self, number: int, done: Future[Receipt]) -> None:
+    def _note(self, number: int, done: Promise) -> None:
         """Called by the writer before it turns to the next batch."""
         if isinstance(done.exception(), SHARED) and self._unsettled is None:
             self._unsettled = number

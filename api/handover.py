@@ -9,11 +9,10 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from concurrent.futures import Future
-
     from eventstore.intent import Receipt
+    from eventstore.promise import Promise
 
-Waiting = tuple["asyncio.Future[Receipt]", "Future[Receipt]"]
+Waiting = tuple["asyncio.Future[Receipt]", "Promise"]
 
 
 class Handover:
@@ -29,13 +28,13 @@ class Handover:
         self._landed: deque[Waiting] = deque()
         self._called = False
 
-    def receive(self, answer: Future[Receipt]) -> asyncio.Future[Receipt]:
+    def receive(self, answer: Promise) -> asyncio.Future[Receipt]:
         """The answer, once it is there. Whoever stops waiting stops nothing else."""
         here: asyncio.Future[Receipt] = self.loop.create_future()
         answer.add_done_callback(partial(self._land, here))
         return here
 
-    def _land(self, here: asyncio.Future[Receipt], answer: Future[Receipt]) -> None:
+    def _land(self, here: asyncio.Future[Receipt], answer: Promise) -> None:
         self._landed.append((here, answer))
         if not self._called:
             self._called = True
@@ -47,10 +46,11 @@ class Handover:
             here, answer = self._landed.popleft()
             if here.done():
                 continue
-            if error := answer.exception():
-                here.set_exception(error)
+            outcome = answer.outcome()
+            if isinstance(outcome, Exception):
+                here.set_exception(outcome)
             else:
-                here.set_result(answer.result())
+                here.set_result(outcome)
 
 
 class _Here(threading.local):
@@ -62,7 +62,7 @@ class _Here(threading.local):
 _here = _Here()
 
 
-async def answered(answer: Future[Receipt]) -> Receipt:
+async def answered(answer: Promise) -> Receipt:
     """The receipt of a command, or the error in its place, without keeping the loop waiting."""
     loop = asyncio.get_running_loop()
     handover = _here.handover

@@ -40,10 +40,9 @@ from replay.tables import catch_up, open_tables
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from concurrent.futures import Future
 
     from commands.base import Command
-    from eventstore.intent import Receipt
+    from eventstore.promise import Promise
 
 EVENTS = 100_000
 PAIRS = 7
@@ -241,7 +240,7 @@ def sealed_up_to(workspace: Workspace, size: int) -> int:
 def submit(writer: Writer, commands: int) -> None:
     """Capture and qualify leads, so many commands in all, many of them under way at once."""
     qualify = QualifyLead.model_validate(QUALIFY)
-    waiting: list[Future[Receipt]] = []
+    waiting: list[Promise] = []
     for _ in range(commands // 2):
         lead = uuid7()
         captured = CaptureLead.model_validate(capture(lead.hex))

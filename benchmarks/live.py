@@ -25,14 +25,14 @@ from domain.user import SYSTEM
 from eventstore.collector import collect_seldom
 from eventstore.envelope import uuid7
 from eventstore.logs import configure
-from eventstore.writer import Context, Receipt
+from eventstore.writer import Context
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from concurrent.futures import Future
 
     from commands.base import Command
     from domain.lead import Lead
+    from eventstore.promise import Promise
 
 COMMANDS_PER_SECOND = 500
 P50_MS_MAX, P99_MS_MAX = 100.0, 300.0
@@ -121,13 +121,13 @@ class Stage:
                 self.times.append(time.perf_counter())
                 self.positions.append(position)
 
-    def capture(self) -> Future[Receipt]:
+    def capture(self) -> Promise:
         """Capture and qualify a lead; the answer is that to the second."""
         self._number += 1
         lead = uuid7()
         asked = capture(f"{self._number:08}")
 
-        def ask(command: Command[Lead]) -> Future[Receipt]:
+        def ask(command: Command[Lead]) -> Promise:
             return handle(self.node.writer, command, lead, Context(SYSTEM, uuid7()))
 
         first = ask(CaptureLead(**asked))
@@ -136,10 +136,10 @@ class Stage:
         second.add_done_callback(self._note)
         return second
 
-    def _note(self, answer: Future[Receipt]) -> None:
+    def _note(self, answer: Promise) -> None:
         self.committed[answer.result().position] = time.perf_counter()
 
-    def _note_capture(self, answer: Future[Receipt]) -> None:
+    def _note_capture(self, answer: Promise) -> None:
         self._note(answer)
         self.captured.add(answer.result().position)
 

@@ -16,10 +16,10 @@ from eventstore.intent import NOTHING, Looks
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
-    from concurrent.futures import Future
 
-    from eventstore.intent import Context, Receipt, Writes
+    from eventstore.intent import Context, Writes
     from eventstore.naming import Naming
+    from eventstore.promise import Promise
 
 S = TypeVar("S", bound=State[Any])
 R = TypeVar("R", bound=State[Any])
@@ -167,10 +167,8 @@ def _exists(world: World, of: type[State[Any]], id_: UUID) -> bool:
     return of is User and id_ in {world.actor, SYSTEM, MODELS}
 
 
-def handle(
-    writer: Writes, command: Command[Any], stream_id: UUID, context: Context
-) -> Future[Receipt]:
-    """Load -> decide -> append. The future is done after the commit.
+def handle(writer: Writes, command: Command[Any], stream_id: UUID, context: Context) -> Promise:
+    """Load -> decide -> append. The promise is kept after the commit.
 
     It holds the receipt, the `Refusal`, or an `EventStoreError`.
     """

@@ -9,13 +9,13 @@ from eventstore.envelope import derived, event_id, uuid7
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
-    from concurrent.futures import Future
     from datetime import datetime
     from uuid import UUID
 
     from domain.base import Event, State
     from domain.undo import Conflicts
     from eventstore.batch import Decision
+    from eventstore.promise import Promise
 
 
 class Addressed(Protocol):
@@ -111,7 +111,7 @@ class Intent(NamedTuple):
     of: type[State[Any]]
     decide: Callable[[Decision, Any], Iterable[Event | Addressed]]
     context: Context
-    done: Future[Receipt]
+    promise: Promise
     looks: Looks = NOTHING
 
 
@@ -125,5 +125,5 @@ class Writes(Protocol):
         decide: Callable[[Any, Any], Iterable[Any]],
         context: Context,
         looks: Looks = NOTHING,
-    ) -> Future[Receipt]:
+    ) -> Promise:
         """Queue a decision on a stream."""

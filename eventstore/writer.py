@@ -11,7 +11,6 @@ from __future__ import annotations
 import queue
 import threading
 import time
-from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any, Self
 
 import psycopg
@@ -36,6 +35,7 @@ from eventstore.intent import (
     Receipt,
 )
 from eventstore.naming import NamesFarBehind
+from eventstore.promise import Promise
 from eventstore.states import Held, States
 
 if TYPE_CHECKING:
@@ -102,18 +102,17 @@ class Writer:
         decide: Callable[[Decision, Any], Iterable[Any]],
         context: Context,
         looks: Looks = NOTHING,
-    ) -> Future[Receipt]:
-        """Queue a decision on a stream. The future is done only after the commit.
+    ) -> Promise:
+        """Queue a decision on a stream. The promise is kept only after the commit.
 
         It holds the receipt, or the `Refusal` or `EventStoreError` that is the answer.
         """
-        done: Future[Receipt] = Future()
-        if self._waiting.qsize() < self.waiting_max:
-            self._waiting.put(Intent(stream_id, of, decide, context, done, looks))
-        else:
+        if self._waiting.qsize() >= self.waiting_max:
             told = f"{self.waiting_max} commands are waiting; nothing was done"
-            done.set_exception(Overloaded(told))
-        return done
+            return Promise(Overloaded(told))
+        promise = Promise()
+        self._waiting.put(Intent(stream_id, of, decide, context, promise, looks))
+        return promise
 
     def _run(self) -> None:
         while True:
@@ -132,7 +131,8 @@ class Writer:
                     last = True
                     break
                 intents.append(more)
-            self._settle(intents, self._outcomes(intents))
+            for intent, outcome in zip(intents, self._outcomes(intents), strict=True):
+                intent.promise.keep(outcome)
             if last:
                 return
 
@@ -207,15 +207,6 @@ class Writer:
         if time.monotonic() - self._replies_swept > SWEEP_SECONDS or not self._replies_swept:
             turn.forget_replies(REPLIES_KEPT_DAYS)
             self._replies_swept = time.monotonic()
-
-    def _settle(self, intents: Sequence[Intent], outcomes: Sequence[Outcome]) -> None:
-        for intent, outcome in zip(intents, outcomes, strict=True):
-            if not intent.done.set_running_or_notify_cancel():
-                continue
-            if isinstance(outcome, Receipt):
-                intent.done.set_result(outcome)
-            else:
-                intent.done.set_exception(outcome)
 
 
 def said(kind: type[EventStoreError], error: Exception) -> str:

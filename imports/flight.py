@@ -13,12 +13,12 @@ from eventstore.intent import Context
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-    from concurrent.futures import Future
     from datetime import datetime
     from uuid import UUID
 
     from commands.base import Command
-    from eventstore.intent import Receipt, Writes
+    from eventstore.intent import Writes
+    from eventstore.promise import Promise
     from imports.change import Change
     from imports.rows import Row
 
@@ -27,10 +27,10 @@ FULL_SECONDS = 0.01
 
 
 class Answer(NamedTuple):
-    """What a command of a row came to; later, when `future` is done."""
+    """What a command of a row came to; later, when `promise` is kept."""
 
     verb: str
-    future: Future[Receipt]
+    promise: Promise
     clipped: bool
 
 
@@ -80,9 +80,9 @@ class Flight:
         )
         looks = command.looks()
         while True:
-            future = self.writer.submit(row.stream_id, command.of, command.decided, context, looks)
-            if not (future.done() and isinstance(future.exception(), Overloaded)):
-                return Answer(type(command).__name__, future, clipped)
+            promise = self.writer.submit(row.stream_id, command.of, command.decided, context, looks)
+            if not (promise.done() and isinstance(promise.exception(), Overloaded)):
+                return Answer(type(command).__name__, promise, clipped)
             time.sleep(FULL_SECONDS)
 
     def add(self, row: Row, answers: Sequence[Answer], *, known: bool) -> None:
@@ -102,11 +102,11 @@ class Flight:
         self._commands -= len(answers)
         outcome = Outcome(row, known, [])
         for answer in answers:
-            error = answer.future.exception()  # raised, it would hold on to all of this
+            error = answer.promise.exception()  # raised, it would hold on to all of this
             if isinstance(error, Refusal | OccurredInTheFuture):
                 outcome.reasons.append(f"{answer.verb}: {error}")
                 continue
-            events = answer.future.result().events
+            events = answer.promise.result().events
             outcome.events += events
             outcome.commands += bool(events)
             outcome.skipped += not events

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 from uuid import UUID, uuid5
 
 from domain.base import Event, State, fold
 from eventstore.intent import NOTHING, Receipt
+from eventstore.promise import Promise
 from eventstore.reservations import AlreadyHeld
 from imports.spill import Spill, key_of
 
@@ -78,19 +78,16 @@ class Rehearsal:
         decide: Callable[[Any, Any], Iterable[Event | Addressed]],
         context: Context,
         looks: Looks = NOTHING,
-    ) -> Future[Receipt]:
-        """Decide at once; the future is done."""
+    ) -> Promise:
+        """Decide at once; the promise is kept."""
         del looks  # here every look is made when it is needed
-        done: Future[Receipt] = Future()
         stage = Stage(self, stream_id, context)
         try:
             decided = list(decide(stage, self.state(of, stream_id)))
             self._take_in(stream_id, decided)
         except Exception as error:  # noqa: BLE001 - whatever it is, it is the answer
-            done.set_exception(error)
-        else:
-            done.set_result(Receipt(stream_id, 0, 0, len(decided)))
-        return done
+            return Promise(error)
+        return Promise(Receipt(stream_id, 0, 0, len(decided)))
 
     def state(self, of: type[State[Any]], stream_id: UUID) -> State[Any]:
         """The state of a stream."""

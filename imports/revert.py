@@ -29,12 +29,12 @@ from imports.touched import Records
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
-    from concurrent.futures import Future
 
     from psycopg.rows import DictRow
 
-    from eventstore.intent import Receipt, Writes
+    from eventstore.intent import Writes
     from eventstore.log import Log
+    from eventstore.promise import Promise
     from imports.runs import Run
     from imports.touched import Touched
 
@@ -94,7 +94,7 @@ class Revert:
         self.unchanged_fields = unchanged_fields
         self.came = Reverted()
         self._spill = Spill()
-        self._flights: deque[tuple[Touched, Future[Receipt], bool]] = deque()
+        self._flights: deque[tuple[Touched, Promise, bool]] = deque()
         self._records = Records(log, run)
 
     def revert(self) -> Reverted:
@@ -229,22 +229,22 @@ class Revert:
             expected_version=touched.rows[-1]["version"],
         )
         while True:
-            future = self.writer.submit(touched.id, touched.of, decide, context)
-            if not (future.done() and isinstance(future.exception(), Overloaded)):
+            promise = self.writer.submit(touched.id, touched.of, decide, context)
+            if not (promise.done() and isinstance(promise.exception(), Overloaded)):
                 break
             time.sleep(FULL_SECONDS)
-        self._flights.append((touched, future, retracts))
+        self._flights.append((touched, promise, retracts))
         if len(self._flights) > IN_FLIGHT_MAX:
             self._land()
 
     def _land(self) -> None:
-        touched, future, retracts = self._flights.popleft()
-        error = future.exception()
+        touched, promise, retracts = self._flights.popleft()
+        error = promise.exception()
         if isinstance(error, Refusal | StaleVersion):
             self.kept.add(touched.kind, touched.id, str(error))
             self.came.kept += 1
             return
-        future.result()
+        promise.result()
         self.came.retracted += retracts
         self.came.restored += not retracts
 

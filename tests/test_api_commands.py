@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-from concurrent.futures import Future
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
@@ -22,6 +21,7 @@ from commands.lead import CaptureLead, QualifyLead
 from commands.pipeline import DefinePipeline
 from domain.custom_fields import custom_fields_id
 from eventstore.errors import OutcomeUnknown, Overloaded, Unavailable
+from eventstore.promise import Promise
 from tests.doors import Client, a_node
 
 if TYPE_CHECKING:
@@ -306,8 +306,7 @@ def test_the_thread_of_cause_and_effect_is_kept(node: Node, ann: Client):
 def test_a_busy_or_absent_store_asks_to_come_again(
     node: Node, ann: Client, error: type[EventStoreError], monkeypatch: pytest.MonkeyPatch
 ):
-    answer: Future[None] = Future()
-    answer.set_exception(error("the database at secret.example.com went away"))
+    answer = Promise(error("the database at secret.example.com went away"))
     monkeypatch.setattr(node.writer, "submit", lambda *_: answer)
     told = ann.post("/leads", somebody(), headers={"Idempotency-Key": "k-1"})
     assert (told.status_code, told.headers["Retry-After"]) == (503, "1")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from concurrent.futures import Future
 from uuid import UUID
 
 import pytest
@@ -12,6 +11,7 @@ import pytest
 from api.handover import answered
 from domain.base import Refusal
 from eventstore.intent import Receipt
+from eventstore.promise import Promise
 
 ANSWERS = 2_000
 
@@ -25,14 +25,11 @@ def receipt(number: int) -> Receipt:
 
 
 def test_every_answer_reaches_who_asked():
-    asked: list[Future[Receipt]] = [Future() for _ in range(ANSWERS)]
+    asked: list[Promise] = [Promise() for _ in range(ANSWERS)]
 
     def write() -> None:
         for number in reversed(range(ANSWERS)):
-            if number % 5:
-                asked[number].set_result(receipt(number))
-            else:
-                asked[number].set_exception(NotToday())
+            asked[number].keep(receipt(number) if number % 5 else NotToday())
 
     async def ask() -> list[Receipt | BaseException]:
         writer = threading.Thread(target=write)
@@ -48,15 +45,14 @@ def test_every_answer_reaches_who_asked():
 
 def test_who_stops_waiting_stops_nothing():
     async def ask() -> Receipt:
-        first, second = Future[Receipt](), Future[Receipt]()
+        first, second = Promise(), Promise()
         impatient = asyncio.create_task(answered(first))
         await asyncio.sleep(0)
         impatient.cancel()
         with pytest.raises(asyncio.CancelledError):
             await impatient
-        assert not first.cancelled()
-        first.set_result(receipt(1))
-        second.set_result(receipt(2))
+        first.keep(receipt(1))
+        second.keep(receipt(2))
         return await answered(second)
 
     assert asyncio.run(ask()) == receipt(2)

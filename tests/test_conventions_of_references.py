@@ -17,13 +17,12 @@ from domain.base import ReferenceUnknown, aggregate_of
 from domain.lead import LeadAssigned
 from domain.user import MODELS, SYSTEM, UserRetracted
 from eventstore.envelope import uuid7
-from eventstore.writer import Context, Receipt, Writer
+from eventstore.writer import Context, Writer
 from tests.examples import CAPTURED, MOSES, PLANNED, RECORDS, at_work, knowing
 from tests.given import ACTOR, given, new_id
 
 if TYPE_CHECKING:
-    from concurrent.futures import Future
-
+    from eventstore.promise import Promise
     from eventstore.workspace import Workspace
 
 NO_REFERENCES = {
@@ -97,7 +96,7 @@ def test_a_wish_that_is_true_already_stays_so_when_what_it_names_is_taken_back()
     given(lead).and_on(UNKNOWN, PLANNED).when(CaptureLead(**capture)).nothing()
 
 
-def ask(writer: Writer, command: Command[Any], stream: UUID) -> Future[Receipt]:
+def ask(writer: Writer, command: Command[Any], stream: UUID) -> Promise:
     return handle(writer, command, stream, Context(actor=SYSTEM, correlation_id=uuid7()))
 
 

@@ -227,7 +227,7 @@ def test_a_hundred_at_once_take_a_conversion_back_once(workspace: Workspace):
         ask(writer, CaptureLead(**CaptureLead.example))
         ask(writer, ConvertLead())
         all_at_once = [handle(writer, UNDO, lead, Context(SYSTEM, uuid7())) for _ in range(100)]
-        receipts = [future.result(30) for future in all_at_once]
+        receipts = [promise.result(30) for promise in all_at_once]
     assert sorted(receipt.events for receipt in receipts) == [0] * 99 + [4]
     assert [receipt.conflicts for receipt in receipts if receipt.events] == [()]
     types = [recorded.event.type for recorded in workspace.log.read_stream(lead)]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from concurrent.futures import Future, wait
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
@@ -22,9 +21,11 @@ from eventstore.errors import (
     Overloaded,
     StaleVersion,
 )
+from eventstore.promise import Promise
 from eventstore.reservations import AlreadyHeld
 from eventstore.workspace import Workspace
 from eventstore.writer import Context, IdempotencyKey, Receipt, Writer
+from tests.waiting import wait
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -140,7 +141,7 @@ def test_an_address_is_not_given_away_before_its_holder_lets_go_in_the_same_batc
     assert rows == [(holder, freed.result().position)]
 
 
-def hold(writer: Writer, pause: threading.Event) -> Future[Receipt]:
+def hold(writer: Writer, pause: threading.Event) -> Promise:
     """Keeps the writer busy, so that what is asked meanwhile goes into one batch."""
     started = threading.Event()
 
@@ -149,9 +150,9 @@ def hold(writer: Writer, pause: threading.Event) -> Future[Receipt]:
         pause.wait(10)
         yield from ()
 
-    future = writer.submit(uuid7(), Lead, decide, ask())
+    promise = writer.submit(uuid7(), Lead, decide, ask())
     started.wait(10)
-    return future
+    return promise
 
 
 def test_the_same_key_and_body_gives_the_stored_reply(writer: Writer):

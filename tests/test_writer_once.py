@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from concurrent.futures import wait
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
@@ -16,6 +15,7 @@ from domain.lead import LeadNotDisqualified
 from eventstore.envelope import uuid7
 from eventstore.writer import Context, IdempotencyKey, Receipt, Writer
 from tests.test_writer import hold
+from tests.waiting import wait
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -8,7 +8,6 @@ race DIR URL LEAD COUNT        engage one lead COUNT times
 from __future__ import annotations
 
 import sys
-from concurrent.futures import wait
 from pathlib import Path
 from uuid import UUID, uuid5
 
@@ -18,6 +17,7 @@ from commands.lead import CaptureLead, DisqualifyLead, EngageLead, RecycleLead
 from eventstore.envelope import uuid7
 from eventstore.workspace import Workspace
 from eventstore.writer import Context, Writer
+from tests.waiting import wait
 
 ACTOR = UUID(int=7)
 

@@ -14,10 +14,10 @@ from eventstore.writer import Context
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from concurrent.futures import Future
     from uuid import UUID
 
-    from eventstore.writer import Receipt, Writer
+    from eventstore.promise import Promise
+    from eventstore.writer import Writer
 
 LEADS = 1_850
 CAMPAIGNS = 13
@@ -56,7 +56,7 @@ def tell(steps: list[Step], writer: Writer, progress: Callable[[int], None]) -> 
     Safe to interrupt and to repeat: a step that is in the log already is not told again. A step
     the business refuses is an error of the story, and is raised.
     """
-    waiting: deque[Future[Receipt]] = deque()
+    waiting: deque[Promise] = deque()
     events = 0
     for one in steps:
         context = Context(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from concurrent.futures import wait
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
@@ -22,12 +21,13 @@ from eventstore.writer import Context, IdempotencyKey, Receipt, Writer
 from tests.chaos.effort import CUTS, chance
 from tests.chaos.line import Line
 from tests.doors import Client
+from tests.waiting import wait
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from concurrent.futures import Future
     from pathlib import Path
 
+    from eventstore.promise import Promise
     from tests.chaos.line import Cut
 
 ANN = UUID(int=1)
@@ -66,7 +66,7 @@ def ask(**more: Any) -> Context:
     return Context(actor=ANN, correlation_id=uuid7(), **more)
 
 
-def insist(asked: Callable[[], Future[Receipt]]) -> Receipt:
+def insist(asked: Callable[[], Promise]) -> Receipt:
     """Ask until the database is there again."""
     deadline = time.monotonic() + PATIENCE_SECONDS
     while True:
