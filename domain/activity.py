@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Annotated, Literal, assert_never
 from uuid import UUID
 
 from pydantic import Field
 
-from domain.base import Event, Personal, Refusal, State
+from domain.base import Event, Personal, Refusal, State, replace
 from domain.values import Line, Moment, Text, Whole
 
 ActivityKind = Literal["task", "call", "meeting", "email", "message"]

@@ -5,14 +5,14 @@ A campaign may have tens of thousands of members, so each membership is a stream
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from decimal import Decimal
 from typing import Annotated, Literal, assert_never
 from uuid import UUID, uuid5
 
 from pydantic import Field
 
-from domain.base import Event, Refusal, State
+from domain.base import Event, Refusal, State, replace
 from domain.values import Amount, Currency, Day, Line, Moment, Text
 
 Channel = Literal["email", "social", "event", "ads", "content", "phone", "mail", "other"]

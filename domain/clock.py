@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, assert_never
 from uuid import UUID
 
-from domain.base import Event, Refusal, State
+from domain.base import Event, Refusal, State, replace
 from domain.values import Moment
 
 if TYPE_CHECKING:

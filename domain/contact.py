@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, assert_never
 from uuid import UUID
 
-from domain.base import HIDDEN, Event, Personal, Refusal, State
+from domain.base import HIDDEN, Event, Personal, Refusal, State, replace
 from domain.merger import (
     Absorbed,
     Absorption,

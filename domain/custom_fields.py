@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Annotated, Literal, assert_never
 from uuid import UUID, uuid5
 
 from pydantic import StringConstraints
 
-from domain.base import Event, Refusal, State
+from domain.base import Event, Refusal, State, replace
 from domain.values import CustomValue, Line, Text
 
 if TYPE_CHECKING:

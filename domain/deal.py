@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Literal, assert_never
 from uuid import UUID
 
-from domain.base import Event, Personal, Refusal, State
+from domain.base import Event, Personal, Refusal, State, replace
 from domain.undo import Conflicts, without_conflicts
 from domain.values import (
     NIL,

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Annotated, Literal, assert_never
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
-from domain.base import Event, State
+from domain.base import Event, State, replace
 from domain.values import INTEGER_MAX, Line
 
 Count = Annotated[int, Field(ge=0, le=INTEGER_MAX)]

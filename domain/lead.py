@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Annotated, Any, Literal, assert_never
 from uuid import UUID
 
 from pydantic import Field
 
-from domain.base import HIDDEN, Event, Personal, Refusal, State
+from domain.base import HIDDEN, Event, Personal, Refusal, State, replace
 from domain.undo import Conflicts, without_conflicts
 from domain.values import (
     Country,

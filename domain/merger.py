@@ -7,11 +7,11 @@ survivor says whose it shows (`name_from`). What refers to the merged record goe
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, TypeVar
 from uuid import UUID
 
-from domain.base import Event, Refusal, State
+from domain.base import Event, Refusal, State, replace
 from domain.undo import Conflicts, undone
 from domain.values import Line, Slug
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Literal, assert_never
 
 from pydantic import BaseModel, ConfigDict
 
-from domain.base import Event, Refusal, State
+from domain.base import Event, Refusal, State, replace
 from domain.values import ForecastCategory, Line, Probability, Slug
 
 StageStatus = Literal["open", "won", "lost"]

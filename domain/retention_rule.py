@@ -6,13 +6,13 @@ before stands in the log.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Annotated, Literal, assert_never
 from uuid import UUID, uuid5
 
 from pydantic import StringConstraints
 
-from domain.base import Event, Refusal, State
+from domain.base import Event, Refusal, State, replace
 from domain.values import Line
 
 RETENTION_RULES = UUID("5b1d2c70-93ae-5f14-8c62-71e0a4d8f35b")

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Annotated, assert_never
 from uuid import UUID, uuid5
 
 from pydantic import Field, FiniteFloat
 
-from domain.base import Event, State
+from domain.base import Event, State, replace
 from domain.values import Line, Text, Whole
 
 SCORES = UUID("b1c4a8de-7a32-5c0e-8f61-2d9b8a4f0c55")

@@ -6,11 +6,11 @@ values themselves stand in the streams of the records; here stands what may beco
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import assert_never
 from uuid import UUID, uuid5
 
-from domain.base import Event, Refusal, State
+from domain.base import Event, Refusal, State, replace
 from domain.values import Line
 
 SUBJECTS = UUID("3f1e6a2c-58d4-5b7e-9c30-6d1f0a7e42b9")

@@ -6,13 +6,13 @@ writes opens it again until it is closed, and then a follow-up is a new ticket.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal, assert_never
 from uuid import UUID
 
 from pydantic import Field
 
-from domain.base import Event, Personal, Refusal, State
+from domain.base import Event, Personal, Refusal, State, replace
 from domain.merger import (
     Absorbed,
     Absorption,

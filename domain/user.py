@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, assert_never
 from uuid import UUID
 
-from domain.base import HIDDEN, Event, Personal, Refusal, State
+from domain.base import HIDDEN, Event, Personal, Refusal, State, replace
 from domain.values import EmailAddress, Line
 
 if TYPE_CHECKING:
