@@ -24,25 +24,12 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from api.node import Node
-    from eventstore.postgres import EmbeddedPostgres
 
 HANDLE = "admin"
 ANSWER_SECONDS = 30.0
 LOOK_SECONDS = 1.0
 
 log = structlog.get_logger()
-
-
-class Keeper(Background):
-    """Starts the embedded PostgreSQL again whenever it ends."""
-
-    def __init__(self, postgres: EmbeddedPostgres) -> None:
-        super().__init__()
-        self._postgres = postgres
-
-    def run(self) -> None:
-        """See `Background`."""
-        self._postgres.keep(self.stopping)
 
 
 class Learners(Process):

@@ -15,11 +15,10 @@ import typer
 from api.app import Server
 from api.node import Node
 from cli import show
-from cli.background import Keeper, Learners, Policies, Ticker, first_key
+from cli.background import Learners, Policies, Ticker, first_key
 from cli.options import DEFAULT_DATA, DEFAULT_ZONE, Anchors, Data, DatabaseUrl, Zone, examples
-from cli.session import AlreadyServed, Live, SessionError, lock, reachable
+from cli.session import AlreadyServed, Live, SessionError, embedded, lock, reachable
 from eventstore.logs import configure
-from eventstore.postgres import EmbeddedPostgres
 from eventstore.workspace import Workspace
 from replay.beginning import begin_from
 from replay.snapshot import SNAPSHOTS
@@ -72,7 +71,7 @@ def serve(
     """Run the database, the API and the learners, until Ctrl-C or SIGTERM."""
     configure()
     with site(data, "serve", host, port) as (stack, listening):
-        url = reachable(database_url) if database_url else kept(stack, data)
+        url = reachable(database_url) if database_url else embedded(stack, data)
         begin(data, url, snapshot or data / SNAPSHOTS)
         run(data, url, listening, zone=zone, anchors=anchor or ())
 
@@ -157,13 +156,6 @@ class Announced(Server):
     def withdraw(self) -> None:
         """Take the announcement back."""
         (self.directory / "serve.json").unlink(missing_ok=True)
-
-
-def kept(stack: ExitStack, data: Path) -> str:
-    """The embedded PostgreSQL, started again whenever it ends, until the stack closes."""
-    postgres = stack.enter_context(EmbeddedPostgres(data / "postgres"))
-    stack.enter_context(Keeper(postgres))
-    return postgres.url
 
 
 def _bound(host: str, port: int) -> socket.socket:

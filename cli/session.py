@@ -16,6 +16,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import sys
 import time
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
@@ -23,6 +24,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import psycopg
+import structlog
 
 from eventstore.postgres import EmbeddedPostgres
 from eventstore.workspace import Workspace
@@ -127,6 +129,8 @@ def session(
     say: Callable[[str], None] = lambda _: None,
 ) -> Iterator[Session]:
     """Open the workspace of a directory; what was started for it stops afterwards."""
+    # What happens meanwhile is for people; standard output may be read by a program.
+    structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
     with ExitStack() as stack:
         live = lock(stack, directory, verb, say)
         if live:

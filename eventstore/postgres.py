@@ -6,8 +6,8 @@
     └── postgres.log   its warnings and errors since it started; postgres.log.1: those before
 
 The server listens on a socket in a private folder and nowhere else, so it needs no password. It
-stops when this process ends, however that ends; killed itself it recovers when it is started again
-(`keep`).
+stops when this process ends, however that ends; when it ends itself, or gets nowhere, it is started
+again, and replays its journal.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from urllib.parse import quote, urlsplit
 import psycopg
 import structlog
 
+from eventstore import postgres_watch
 from eventstore.postgres_cluster import (
     ERROR_CHARACTERS_MAX,
     PORT,
@@ -49,10 +50,12 @@ __all__ = ["EmbeddedPostgres", "PostgresNotStarted", "with_database"]
 log = structlog.get_logger()
 
 DATABASE = "backstory"
-START_SECONDS_MAX = 300  # a server that was killed replays its journal first
+OTHER_SECONDS_MAX = 300  # a server of another process that was killed replays its journal first
 LOOK_SECONDS = 0.1
-RETRY_SECONDS = 5.0
+RETRY_SECONDS_MAX = 5.0
+REFUSED = "FATAL:  the database system is"  # what those are told who come before it is ready
 STOP_SECONDS = ((signal.SIGINT, 60), (signal.SIGQUIT, 10), (signal.SIGKILL, 10))
+STOP_AT_ONCE = STOP_SECONDS[1:]
 
 
 def with_database(url: str, name: str) -> str:
@@ -64,7 +67,8 @@ class EmbeddedPostgres:
     """A PostgreSQL server whose data lives in `directory`.
 
     Where a server of this directory runs already, started by another process, `start` connects to
-    that one and `stop` leaves it alone.
+    that one and `stop` leaves it alone. Its own it starts again whenever it ends or is stuck, until
+    `stop`, and says so in the log.
     """
 
     def __init__(self, directory: Path) -> None:
@@ -73,7 +77,10 @@ class EmbeddedPostgres:
         self.url = ""
         self._log = self.directory / "postgres.log"
         self._process: subprocess.Popen[bytes] | None = None
+        self._watch: postgres_watch.Watch | None = None
         self._sockets: Path | None = None
+        self._turn = threading.RLock()
+        self._stopping = threading.Event()
         self._keeper: threading.Thread | None = None
 
     @property
@@ -84,63 +91,26 @@ class EmbeddedPostgres:
     def start(self) -> Self:
         """Start the server, or connect to the one that runs; the first start makes the data.
 
-        `url` then says how to connect: `postgresql://backstory@/backstory?host=FOLDER&port=N`.
+        A server that was killed replays its journal first, which is waited for. `url` then says how
+        to connect: `postgresql://backstory@/backstory?host=FOLDER&port=N`.
         """
-        if self.owned:
-            return self
-        self._process = None
-        deadline = time.monotonic() + START_SECONDS_MAX
-        with self._open_lock() as lock:
-            while not _locked(lock.fileno()):
-                if url := self._answering():
-                    self.url = url
-                    return self
-                if time.monotonic() > deadline:
-                    raise PostgresNotStarted(
-                        f"PostgreSQL in {self.directory} runs, but neither answers nor ends. "
-                        f"Its process is in {self.cluster}/postmaster.pid; see postgres.log."
-                    )
-                time.sleep(0.05)
-            try:
-                self._launch(lock.fileno())
-                self._wait_until_ready(deadline)
-            except BaseException:
-                self.stop()
-                raise
-        return self
-
-    def keep(self, stopping: threading.Event) -> None:
-        """Start the server again whenever it ends, until `stopping` is set.
-
-        The thread that calls has to live as long as the server: one that it started ends with it.
-        """
-        if self._process is None:
-            return
-        self._keeper = threading.current_thread()
-        while not stopping.wait(LOOK_SECONDS):
-            if self.owned:
-                continue
-            try:
-                self.start()
-                log.warning("postgres had ended; it was started again")
-            except PostgresNotStarted as error:
-                log.warning("postgres does not start", reason=str(error))
+        with self._turn:
             if not self.owned:
-                stopping.wait(RETRY_SECONDS)
+                self._stopping.clear()
+                self._start()
+            if self.owned and self._keeper is None:
+                self._keeper = threading.Thread(target=self._keep, name="postgres", daemon=True)
+                self._keeper.start()
+        return self
 
     def stop(self) -> None:
         """Stop the server, if this object started it, without waiting for its clients."""
-        process, self._process, self.url = self._process, None, ""
-        if process is None:
-            return
-        for how, seconds in STOP_SECONDS:
-            process.send_signal(how)
-            with suppress(subprocess.TimeoutExpired):
-                process.wait(seconds)
-                break
-        if self._sockets and self._sockets != self.cluster:
-            with suppress(OSError):
-                self._sockets.rmdir()
+        self._stopping.set()
+        if self._keeper:
+            self._keeper.join()
+            self._keeper = None
+        self._end(STOP_SECONDS)
+        self.url = ""
 
     def __enter__(self) -> Self:
         return self.start()
@@ -152,6 +122,75 @@ class EmbeddedPostgres:
         trace: TracebackType | None,
     ) -> None:
         self.stop()
+
+    def _keep(self) -> None:
+        """Start the server again whenever it ends or is stuck, until `stop`.
+
+        A server that this thread started ends with it.
+        """
+        pause = LOOK_SECONDS
+        while not self._stopping.wait(pause):
+            with self._turn:
+                if why := self._trouble():
+                    self._restart(why)
+            pause = LOOK_SECONDS if self.owned else min(2 * pause, RETRY_SECONDS_MAX)
+
+    def _trouble(self) -> str:
+        """Why the server has to be started again; empty while it need not."""
+        if self._process is None:
+            return "it did not start"
+        if not self.owned:
+            return f"it ended with code {self._process.returncode}"
+        if self._watch and self._watch.stuck() and not self._answering():
+            return f"it neither served nor recovered for {postgres_watch.STUCK_SECONDS} s"
+        return ""
+
+    def _restart(self, why: str) -> None:
+        began = time.monotonic()
+        try:
+            self._end(STOP_AT_ONCE)
+            self._start()
+        except (PostgresNotStarted, OSError) as error:  # a full disk, for one
+            if not self._stopping.is_set():
+                log.error("postgres does not start", why=why, reason=str(error))  # noqa: TRY400
+            return
+        if self.owned:
+            seconds = round(time.monotonic() - began, 3)
+            log.warning("postgres was started again", why=why, seconds=seconds)
+
+    def _start(self) -> None:
+        deadline = time.monotonic() + OTHER_SECONDS_MAX
+        self._process = None
+        with self._open_lock() as lock:
+            while not _locked(lock.fileno()):
+                if url := self._answering():
+                    self.url = url
+                    return
+                if self._stopping.wait(0.05) or time.monotonic() > deadline:
+                    raise PostgresNotStarted(
+                        f"PostgreSQL in {self.directory} runs, but neither answers nor ends. "
+                        f"Its process is in {self.cluster}/postmaster.pid; see postgres.log."
+                    )
+            try:
+                self._launch(lock.fileno())
+                self._wait_until_ready()
+            except BaseException:
+                self._end(STOP_SECONDS)
+                raise
+
+    def _end(self, ways: tuple[tuple[int, int], ...]) -> None:
+        """End the server; each way has so many seconds before the next is taken."""
+        process, self._process = self._process, None
+        if process is None:
+            return
+        for how, seconds in ways:
+            process.send_signal(how)
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(seconds)
+                break
+        if self._sockets and self._sockets != self.cluster:
+            with suppress(OSError):
+                self._sockets.rmdir()
 
     def _open_lock(self) -> IO[bytes]:
         """Make the directory, and refuse that of another user before PostgreSQL does in riddles."""
@@ -196,17 +235,21 @@ class EmbeddedPostgres:
                 output=log,
                 keep=(lock,),
             )
+        self._watch = postgres_watch.Watch(self._process.pid, self.cluster)
 
-    def _wait_until_ready(self, deadline: float) -> None:
-        while self.owned and time.monotonic() < deadline:
+    def _wait_until_ready(self) -> None:
+        while self.owned and not (self._watch and self._watch.stuck()):
             if url := self._ready():
                 _make_database(url)
                 self.url = with_database(url, DATABASE)
                 return
-            time.sleep(0.02)
+            if self._stopping.wait(0.02):
+                break
+        said = self._log.read_text(errors="replace").splitlines()
+        said = [line for line in said if REFUSED not in line]
         raise PostgresNotStarted(
             f"PostgreSQL in {self.directory} did not start. It said:\n"
-            + self._log.read_text(errors="replace").strip()[-ERROR_CHARACTERS_MAX:]
+            + "\n".join(said)[-ERROR_CHARACTERS_MAX:]
         )
 
     def _ready(self) -> str:
@@ -230,10 +273,13 @@ class EmbeddedPostgres:
 
 
 def _make_database(url: str) -> None:
-    with psycopg.connect(url, autocommit=True) as connection:
-        known = "SELECT 1 FROM pg_database WHERE datname = %s"
-        if not connection.execute(known, [DATABASE]).fetchone():
-            connection.execute(f"CREATE DATABASE {DATABASE}")
+    try:
+        with psycopg.connect(url, autocommit=True) as connection:
+            known = "SELECT 1 FROM pg_database WHERE datname = %s"
+            if not connection.execute(known, [DATABASE]).fetchone():
+                connection.execute(f"CREATE DATABASE {DATABASE}")
+    except psycopg.Error as error:
+        raise PostgresNotStarted(f"PostgreSQL started, and then said: {error}") from error
 
 
 def _locked(file: int) -> bool:

@@ -36,6 +36,7 @@ synchronous_commit = on
 shared_buffers = 128MB
 min_wal_size = 80MB
 max_wal_size = 1GB
+restart_after_crash = off         # whoever started it starts it again, whole
 jit = off                         # its start costs more than our queries last
 
 timezone = 'UTC'

@@ -136,14 +136,6 @@ def test_it_keeps_data_over_a_stop(directory: Path):
         assert kept(server) == 1000
 
 
-def test_it_keeps_data_when_it_is_killed(directory: Path):
-    with EmbeddedPostgres(directory) as server:
-        write(server)
-        os.kill(pid_of(directory), signal.SIGKILL)
-        wait_until(lambda: not server.owned)
-        assert kept(server.start()) == 1000
-
-
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
 def test_it_ends_with_the_process_that_started_it(directory: Path, program, how: int):
     owner = program(directory)
@@ -196,20 +188,24 @@ def test_a_first_start_that_is_interrupted_leaves_nothing_half_done(
 
 
 @pytest.mark.parametrize("state", ["another program", "not waited for"])
-def test_a_pid_that_is_no_server_any_more_does_not_count(directory: Path, state: str):
+def test_a_pid_that_is_no_server_any_more_does_not_count(directory: Path, program, state: str):
+    owner = program(directory)
+    said_by(owner)
+    write(EmbeddedPostgres(directory).start())
+    pid = pid_of(directory)
+    owner.send_signal(signal.SIGSTOP)  # or it would start it again
+    os.kill(pid, signal.SIGKILL)
+    owner.kill()
+    owner.wait()
+    zombie = subprocess.Popen([sys.executable, "-c", ""])
+    wait_until(lambda: ended(pid) and ended(zombie.pid))
+    other = os.getpid() if state == "another program" else zombie.pid
+    for left in ("postmaster.pid", ".s.PGSQL.5432.lock"):
+        path = directory / "cluster" / left
+        path.write_text(path.read_text().replace(str(pid), str(other), 1))
     with EmbeddedPostgres(directory) as server:
-        write(server)
-        pid = pid_of(directory)
-        os.kill(pid, signal.SIGKILL)
-        wait_until(lambda: not server.owned)
-        zombie = subprocess.Popen([sys.executable, "-c", ""])
-        wait_until(lambda: ended(zombie.pid))
-        other = os.getpid() if state == "another program" else zombie.pid
-        for left in ("postmaster.pid", ".s.PGSQL.5432.lock"):
-            path = directory / "cluster" / left
-            path.write_text(path.read_text().replace(str(pid), str(other), 1))
-        assert kept(server.start()) == 1000
-        zombie.wait()
+        assert kept(server) == 1000
+    zombie.wait()
 
 
 @pytest.mark.parametrize("name", ['it\'s a "very", %20 odd one', "long" * 40])

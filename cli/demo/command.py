@@ -18,8 +18,8 @@ from cli.bar import Advance, bar, reached
 from cli.demo.history import history, tell
 from cli.demo.tour import tour
 from cli.options import DEFAULT_DATA, DEFAULT_ZONE, Data, DatabaseUrl, examples
-from cli.serve import kept, run, site
-from cli.session import reachable
+from cli.serve import run, site
+from cli.session import embedded, reachable
 from eventstore.logs import configure
 from eventstore.workspace import Workspace
 from eventstore.writer import Writer
@@ -71,7 +71,7 @@ def demo(
         hour=0, minute=0, second=0, microsecond=0, tzinfo=UTC
     )
     with site(data, "demo", HOST, 0 if once else port) as (stack, listening):
-        url = reachable(database_url) if database_url else kept(stack, data)
+        url = reachable(database_url) if database_url else embedded(stack, data)
         with Workspace.open(data, url) as workspace:
             demonstration = Demonstration(workspace, console, end)
             demonstration.run()

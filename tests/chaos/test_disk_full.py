@@ -46,7 +46,7 @@ def seen(directory: Path, what: str) -> dict[str, Any]:
         [*APART, *program], capture_output=True, text=True, env=env, cwd=ROOT, check=False
     )
     assert done.returncode == 0, done.stderr
-    found: dict[str, Any] = json.loads(done.stdout)
+    found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
     return found
 
 

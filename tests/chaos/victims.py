@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import signal
 import subprocess
@@ -14,10 +15,12 @@ from typing import IO, TYPE_CHECKING, Self
 
 if TYPE_CHECKING:
     import random
+    from collections.abc import Callable
 
     from eventstore.postgres import EmbeddedPostgres
 
 ROOT = Path(__file__).parent.parent.parent
+LOCK_SECONDS = 2
 
 
 class ServerProcess:
@@ -70,26 +73,42 @@ def kill_server(server: ServerProcess, _: EmbeddedPostgres, chance: random.Rando
 
 
 def kill_postgres(_: ServerProcess, postgres: EmbeddedPostgres, chance: random.Random) -> None:
-    """Kill PostgreSQL's first process, and start it again a little later."""
-    os.kill(first_process(postgres), signal.SIGKILL)
-    while postgres.owned:
-        time.sleep(0.01)
-    time.sleep(chance.uniform(0, 1))
-    postgres.start()
+    """Kill PostgreSQL's first process, and let it be started again a little later."""
+    kill_one(lambda: [first_process(postgres)], chance)
+    with (postgres.directory / "lock").open("ab") as lock:  # nobody starts it while this is held
+        deadline = time.monotonic() + LOCK_SECONDS
+        while time.monotonic() < deadline:
+            with suppress(BlockingIOError):  # by its last processes, or it is being started already
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                time.sleep(chance.uniform(0, 1))
+                return
+            time.sleep(0.001)
 
 
 def kill_backend(_: ServerProcess, postgres: EmbeddedPostgres, chance: random.Random) -> None:
-    """Kill one of PostgreSQL's other processes, after which it starts anew by itself."""
-    children = Path(f"/proc/{first_process(postgres)}/task/{first_process(postgres)}/children")
-    while not (pids := children.read_text().split()):  # it is just starting anew
+    """Kill one of PostgreSQL's other processes, after which all of it starts anew."""
+    kill_one(lambda: children(first_process(postgres)), chance)
+
+
+def kill_one(found: Callable[[], list[int]], chance: random.Random) -> None:
+    """Kill one of several processes; when there is none it is just starting, and waited for."""
+    while True:
+        with suppress(FileNotFoundError, ProcessLookupError, IndexError):
+            os.kill(chance.choice(found()), signal.SIGKILL)
+            return
         time.sleep(0.01)
-    with suppress(ProcessLookupError):
-        os.kill(int(chance.choice(pids)), signal.SIGKILL)
 
 
 def first_process(postgres: EmbeddedPostgres) -> int:
     """The process all others of a PostgreSQL descend from."""
     return int((postgres.cluster / "postmaster.pid").read_text().split()[0])
+
+
+def children(process: int) -> list[int]:
+    """The processes that a process has started."""
+    return [
+        int(pid) for pid in Path(f"/proc/{process}/task/{process}/children").read_text().split()
+    ]
 
 
 KILLINGS = (kill_server, kill_postgres, kill_backend)
