@@ -13,7 +13,6 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 from fastapi.responses import RedirectResponse
 from fastapi_offline import FastAPIOffline
-from starlette.types import ASGIApp
 
 from api import (
     access,
@@ -45,7 +44,7 @@ from api import (
     ticket,
     user,
 )
-from api.base import Doors
+from api.base import Doors, Entrance
 from api.node import Node
 from api.problems import PROBLEM_SCHEMA, answer_with_problems
 from api.questions import Turns
@@ -111,11 +110,10 @@ def create_app(node: Node) -> FastAPI:
     return app
 
 
-def served(app: FastAPI) -> ASGIApp:
-    """The application with the short way of commands before it."""
+def entrances() -> list[Entrance]:
+    """The doors that commands may reach by the short way."""
     menus = [module.router for module in MENU if isinstance(module.router, Doors)]
-    entrances = [entrance for menu in menus for entrance in menu.entrances]
-    return Shortcut(app, node=app.state.node, entrances=entrances)
+    return [entrance for menu in menus for entrance in menu.entrances]
 
 
 class Server(uvicorn.Server):
@@ -125,7 +123,8 @@ class Server(uvicorn.Server):
         self.node = node
         self.app = create_app(node)
         config = uvicorn.Config(
-            served(self.app),
+            self.app,
+            http=Shortcut.to(node, entrances()),
             host=host,
             port=port,
             access_log=False,

@@ -5,8 +5,7 @@ from __future__ import annotations
 import inspect
 import re
 import time
-from collections.abc import Callable, Coroutine, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -217,28 +216,54 @@ def new_id(keys: Keyring, entrance: Entrance, wish: Wish) -> UUID:
     return uuid5(NEW_IDS, f"{scope.hex()} {named(keys, wish.key)}")
 
 
-async def done(
-    node: Node, entrance: Entrance, id: UUID, command: Command[Any], wish: Wish
-) -> tuple[bytes, int, dict[str, str]]:
-    """Hand a command to the writer, wait for the commit: the reply's body, status and headers."""
-    context = Context(
-        actor=wish.caller.actor,
-        correlation_id=wish.correlation_id,
-        causation_id=wish.causation_id,
-        command_id=wish.command_id,
-        occurred_at=wish.occurred_at,
-        expected_version=wish.expected_version,
-        key=_key(node, entrance, id, command, wish),
-    )
-    with _logged(command, id, wish) as line:
-        promise = handle(node.writer, command, id, context)
-        receipt = await answered(promise)
-        line |= {"position": receipt.position, "events": receipt.events}
-    headers = {"ETag": f'"{receipt.version}"'}
-    started = bool(entrance.home and command.creates and receipt.events)
-    if started:
-        headers["Location"] = f"{entrance.home}/{receipt.id}"
-    return orjson.dumps(told(receipt)), 201 if started else 200, headers
+class Submission:
+    """A command on its way from a door to the writer, and the reply to it on its way back."""
+
+    __slots__ = ("answer", "began", "command", "entrance", "id", "wish")
+
+    def __init__(
+        self, node: Node, entrance: Entrance, id: UUID, command: Command[Any], wish: Wish
+    ) -> None:
+        self.began = time.perf_counter()
+        self.entrance, self.id, self.command, self.wish = entrance, id, command, wish
+        context = Context(
+            actor=wish.caller.actor,
+            correlation_id=wish.correlation_id,
+            causation_id=wish.causation_id,
+            command_id=wish.command_id,
+            occurred_at=wish.occurred_at,
+            expected_version=wish.expected_version,
+            key=_key(node, entrance, id, command, wish),
+        )
+        self.answer = handle(node.writer, command, id, context)
+        """The receipt, after the commit."""
+
+    def reply(self, receipt: Receipt) -> tuple[bytes, int, dict[str, str]]:
+        """Body, status and headers."""
+        self._say("accepted", position=receipt.position, events=receipt.events)
+        headers = {"ETag": f'"{receipt.version}"'}
+        home = self.entrance.home
+        started = bool(home and self.command.creates and receipt.events)
+        if started:
+            headers["Location"] = f"{home}/{receipt.id}"
+        return orjson.dumps(told(receipt)), 201 if started else 200, headers
+
+    def failed(self, error: BaseException) -> None:
+        """Note why there is no receipt."""
+        self._say(type(error).__name__)
+
+    def _say(self, outcome: str, **more: int) -> None:
+        """One line per command: who asked what of whom and what came of it; never the body."""
+        log.info(
+            "command",
+            command=type(self.command).__name__,
+            stream=self.id,
+            actor=self.wish.caller.actor,
+            correlation_id=self.wish.correlation_id,
+            ms=round((time.perf_counter() - self.began) * 1000, 1),
+            outcome=outcome,
+            **more,
+        )
 
 
 def told(receipt: Receipt) -> dict[str, Any]:
@@ -252,8 +277,14 @@ def told(receipt: Receipt) -> dict[str, Any]:
 async def asked(
     node: Node, entrance: Entrance, id: UUID, command: Command[Any], wish: Wish
 ) -> Response:
-    """`done`, as the framework wants it."""
-    return Response(*await done(node, entrance, id, command, wish), "application/json")
+    """Hand a command to the writer, wait for the commit, and reply."""
+    submission = Submission(node, entrance, id, command, wish)
+    try:
+        receipt = await answered(submission.answer)
+    except BaseException as error:
+        submission.failed(error)
+        raise
+    return Response(*submission.reply(receipt), "application/json")
 
 
 def _key(
@@ -278,25 +309,3 @@ def named(keys: Keyring, key: str) -> str:
 @lru_cache(1000)
 def _scope(keys: Keyring, actor: UUID, path: str) -> bytes:
     return keys.keyed_hash("idempotency_scope", f"{actor} {path}")
-
-
-@contextmanager
-def _logged(command: Command[Any], id: UUID, wish: Wish) -> Iterator[dict[str, Any]]:
-    """One line per command: who asked what of whom and what came of it; never the body."""
-    line: dict[str, Any] = {"outcome": "accepted"}
-    began = time.perf_counter()
-    try:
-        yield line
-    except BaseException as error:
-        line["outcome"] = type(error).__name__
-        raise
-    finally:
-        log.info(
-            "command",
-            command=type(command).__name__,
-            stream=id,
-            actor=wish.caller.actor,
-            correlation_id=wish.correlation_id,
-            ms=round((time.perf_counter() - began) * 1000, 1),
-            **line,
-        )

@@ -1,80 +1,142 @@
 """The short way of a command: from the socket to the writer, past the framework.
 
-FastAPI matches routes one by one and solves dependencies anew for each request, which costs
-several times what a command costs. A command in good order needs neither. Whatever is not in good
-order (another method, an unusual header, a fault of any kind) goes the long way and is answered
-there, so that there is one place that says what is wrong.
+The framework makes a task and a dozen objects of each request, matches routes one by one and
+solves dependencies anew, which costs several times what a command costs. A command in good order
+needs none of it. Whatever is not in good order (another method, an unusual header, a fault of any
+kind) goes the long way and is answered there, so that there is one place that says what is wrong.
 """
 
 from __future__ import annotations
 
+import asyncio
 import re
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any, ClassVar
 from uuid import UUID
 
 from pydantic import ValidationError
 from starlette.requests import Request
+from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
-from api.base import Entrance, Wish, done, new_id
-from api.body import BODY_BYTES_MAX, strict_json
+from api.base import Entrance, Submission, Wish, new_id
+from api.body import strict_json
+from api.handover import handover
 from api.problems import Problem, told
 from domain.base import Refusal
 from eventstore.envelope import uuid7
 from eventstore.errors import EventStoreError
+from eventstore.intent import Receipt
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-    from starlette.types import ASGIApp, Message, Receive, Scope, Send
+    from collections.abc import Iterable, Mapping
 
     from api.node import Node
     from commands.base import Command
+    from eventstore.promise import Promise
 
 BEARER = b"Bearer "
 JSON = b"application/json"
 KEY = re.compile(rb"[\x21-\x7e]{1,200}")
 UUID_CHARACTERS = 36
 KNOWN = {b"authorization", b"content-type", b"idempotency-key"}
-UNUSUAL = {b"if-match", b"correlation-id", b"causation-id"}
+UNUSUAL = {b"if-match", b"correlation-id", b"causation-id", b"expect", b"upgrade"}
+STATUS_LINES = {
+    status.value: f"HTTP/1.1 {status.value} {status.phrase}\r\n".encode() for status in HTTPStatus
+}
 
 
-class Shortcut:
-    """Stands before the application, and lets past what it does not answer itself."""
+class Turn:
+    """A command that takes the short way, from its headers to its reply.
 
-    def __init__(self, app: ASGIApp, *, node: Node, entrances: Iterable[Entrance]) -> None:
-        self.app = app
-        self.node = node
-        self.entrances = {entrance.path: entrance for entrance in entrances}
+    It stands where uvicorn keeps a `RequestResponseCycle`, and has of one what uvicorn looks at.
+    """
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """See ASGI."""
-        entrance, id = self._entrance(scope)
-        wish = self._wish(scope) if entrance else None
-        if entrance is None or wish is None:
-            await self.app(scope, receive, send)
-            return
-        messages = await _read(receive)
-        command = _command(entrance.command, messages)
-        if command is None:
-            await self.app(scope, _again(messages, receive), send)
-            return
-        try:
-            reply = await done(
-                self.node, entrance, id or new_id(self.node.keys, entrance, wish), command, wish
-            )
-        except Exception as error:
-            response = await told(Request(scope), error)
-            await response(scope, receive, send)
-            if not isinstance(error, Refusal | EventStoreError):
-                raise  # a bug: the server says so in its log
+    __slots__ = (
+        "body",
+        "disconnected",
+        "entrance",
+        "id",
+        "keep_alive",
+        "response_complete",
+        "wish",
+    )
+
+    message_event: ClassVar = asyncio.Event()
+    """Nobody waits for more to come."""
+
+    def __init__(
+        self, entrance: Entrance, id: UUID | None, wish: Wish, *, keep_alive: bool
+    ) -> None:
+        self.entrance, self.id, self.wish, self.keep_alive = entrance, id, wish, keep_alive
+        self.body = b""
+        self.disconnected = self.response_complete = False
+
+
+class Shortcut(HttpToolsProtocol):
+    """HTTP as uvicorn speaks it, but that commands in good order never leave this class."""
+
+    node: ClassVar[Node]
+    entrances: ClassVar[Mapping[str, Entrance]]
+    turn: Turn | None = None
+    """The command that is being read."""
+
+    @classmethod
+    def to(cls, node: Node, entrances: Iterable[Entrance]) -> type[Shortcut]:
+        """The class for the doors of one node."""
+        doors = {entrance.path: entrance for entrance in entrances}
+        return type(cls.__name__, (cls,), {"node": node, "entrances": doors})
+
+    def on_message_begin(self) -> None:
+        """See httptools. What the framework needs of a request is made if it gets to see it."""
+        self.url, self.headers, self.expect_100_continue = b"", [], False
+
+    def on_headers_complete(self) -> None:
+        """See httptools."""
+        self.turn = self._turn()
+        if self.turn is None:
+            self._begin_long()
         else:
-            await _send(send, *reply)
+            self.cycle = self.turn  # type: ignore[assignment]
 
-    def _entrance(self, scope: Scope) -> tuple[Entrance | None, UUID | None]:
+    def on_body(self, body: bytes) -> None:
+        """See httptools."""
+        if self.turn is None:
+            super().on_body(body)
+            return
+        self.turn.body += body
+        if len(self.turn.body) > HIGH_WATER_LIMIT:
+            self._go_long(self.turn)
+
+    def on_message_complete(self) -> None:
+        """See httptools."""
+        turn = self.turn
+        command = None if turn is None else _command(turn.entrance.command, turn.body)
+        if turn is None:
+            super().on_message_complete()
+        elif command is None:
+            self._go_long(turn)
+            super().on_message_complete()
+        else:
+            self._submit(turn, command)
+
+    def _turn(self) -> Turn | None:
+        """The short way for a request of which the headers are there; None if it has to go long."""
+        before: RequestResponseCycle | None = self.cycle
+        if before is not None and not before.response_complete:
+            return None  # it has to wait for the request before it
+        if self.parser.get_method() != b"POST" or self.parser.get_http_version() != "1.1":
+            return None
+        entrance, id = self._entrance(self.url)
+        wish = self._wish() if entrance and not self.flow.write_paused else None
+        if entrance is None or wish is None:
+            return None
+        return Turn(entrance, id, wish, keep_alive=self.parser.should_keep_alive())
+
+    def _entrance(self, url: bytes) -> tuple[Entrance | None, UUID | None]:
         """The door a request is at, and the id in its path."""
-        if scope["type"] != "http" or scope["method"] != "POST" or scope["query_string"]:
-            return None, None
-        path: str = scope["path"]
+        path = url.decode("latin-1")
         if entrance := self.entrances.get(path):
             return entrance, None
         home, _, rest = path[1:].partition("/")
@@ -87,10 +149,10 @@ class Shortcut:
         except ValueError:
             return None, None
 
-    def _wish(self, scope: Scope) -> Wish | None:
+    def _wish(self) -> Wish | None:
         """What the headers say; None if that takes more than a glance."""
         found: dict[bytes, bytes] = {}
-        for name, value in scope["headers"]:
+        for name, value in self.headers:
             if name in UNUSUAL or name in found:
                 return None
             if name in KNOWN:
@@ -107,48 +169,82 @@ class Shortcut:
         id = uuid7()
         return Wish(caller, key.decode() if key else None, None, id, id, None, None)
 
+    def _begin_long(self) -> None:
+        """Let uvicorn have a request, of which the headers are there."""
+        url, headers, expects = self.url, self.headers, self.expect_100_continue
+        super().on_message_begin()
+        self.url, self.expect_100_continue = url, expects
+        self.headers += headers
+        super().on_headers_complete()
 
-async def _send(send: Send, body: bytes, status: int, headers: dict[str, str]) -> None:
-    """What `starlette.Response` sends."""
-    raw = [
-        (b"content-length", b"%d" % len(body)),
-        (b"content-type", JSON),
-        *[(name.lower().encode(), value.encode()) for name, value in headers.items()],
-    ]
-    await send({"type": "http.response.start", "status": status, "headers": raw})
-    await send({"type": "http.response.body", "body": body})
+    def _go_long(self, turn: Turn) -> None:
+        """Let uvicorn have a request that began on the short way, with the body as far as it is."""
+        self.turn = None
+        turn.response_complete = True
+        self._begin_long()
+        self.cycle.keep_alive &= turn.keep_alive
+        if turn.body:
+            super().on_body(turn.body)
+
+    def _submit(self, turn: Turn, command: Command[Any]) -> None:
+        """Hand a command to the writer."""
+        self.turn = None
+        try:
+            id = turn.id or new_id(self.node.keys, turn.entrance, turn.wish)
+            asked = Submission(self.node, turn.entrance, id, command, turn.wish)
+        except Exception as error:  # noqa: BLE001 - a bug, and no fault of the request
+            self._fail(turn, error)
+        else:
+            handover().tell(asked.answer, partial(self._reply, turn, asked))
+
+    def _reply(self, turn: Turn, asked: Submission, answer: Promise) -> None:
+        """Reply to a command, after its commit."""
+        outcome = answer.outcome()
+        if isinstance(outcome, Receipt):
+            body, status, headers = asked.reply(outcome)
+            told = [(name.lower().encode(), value.encode()) for name, value in headers.items()]
+            length = (b"content-length", b"%d" % len(body))
+            self._send(turn, status, [length, (b"content-type", JSON), *told], body)
+        else:
+            asked.failed(outcome)
+            self._fail(turn, outcome)
+
+    def _fail(self, turn: Turn, error: Exception) -> None:
+        task = self.loop.create_task(self._tell(turn, error))
+        self.tasks.add(task)
+        task.add_done_callback(self.tasks.discard)
+
+    async def _tell(self, turn: Turn, error: Exception) -> None:
+        """Tell an error as the problem it is."""
+        if not isinstance(error, Refusal | EventStoreError):
+            self.logger.error("a command failed by a bug", exc_info=error)
+        key = turn.wish.key
+        headers = [] if key is None else [(b"idempotency-key", key.encode())]
+        response = await told(Request({"type": "http", "headers": headers}), error)
+        self._send(turn, response.status_code, response.raw_headers, bytes(response.body))
+
+    def _send(
+        self, turn: Turn, status: int, headers: Iterable[tuple[bytes, bytes]], body: bytes
+    ) -> None:
+        """Write an answer, and go on with the next request."""
+        turn.response_complete = True
+        if turn.disconnected or self.transport.is_closing():
+            return
+        parts = [STATUS_LINES[status]]
+        for name, value in (*self.server_state.default_headers, *headers):
+            parts += (name, b": ", value, b"\r\n")
+        parts += (b"\r\n" if turn.keep_alive else b"connection: close\r\n\r\n", body)
+        self.transport.write(b"".join(parts))
+        if not turn.keep_alive:
+            self.transport.close()
+        self.on_response_complete()
 
 
-async def _read(receive: Receive) -> list[Message]:
-    """The messages that make up a body, or enough of them to see that it is too large."""
-    messages: list[Message] = []
-    size = 0
-    while size <= BODY_BYTES_MAX:
-        messages.append(await receive())
-        size += len(messages[-1].get("body", b""))
-        if not messages[-1].get("more_body"):
-            break
-    return messages
-
-
-def _command(command: type[Command[Any]], messages: list[Message]) -> Command[Any] | None:
-    """The command in a body; None if it is not all there, or there is a fault in it."""
-    if messages[-1]["type"] != "http.request" or messages[-1].get("more_body"):
-        return None
-    body = b"".join(message.get("body", b"") for message in messages)
-    if not body or len(body) > BODY_BYTES_MAX:
+def _command(command: type[Command[Any]], body: bytes) -> Command[Any] | None:
+    """The command in a body; None if there is a fault in it."""
+    if not body:
         return None
     try:
         return command.model_validate(strict_json(body))
     except (Problem, ValidationError):
         return None
-
-
-def _again(messages: list[Message], receive: Receive) -> Receive:
-    """Receive messages that were taken already, then those after them."""
-    waiting = iter(messages)
-
-    async def again() -> Message:
-        return next(waiting, None) or await receive()
-
-    return again

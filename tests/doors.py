@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Self
 import httpx
 
 from api import answers
-from api.app import Server, create_app, served
+from api.app import Server, create_app
 from api.node import Node
 from tests.databases import empty_database
 
@@ -30,7 +30,7 @@ class Client:
         key = node.api_keys.create(actor, "a test", personal=personal)
         self._runner = asyncio.Runner()
         self._http = httpx.AsyncClient(
-            transport=httpx.ASGITransport(served(create_app(node))),
+            transport=httpx.ASGITransport(create_app(node)),
             base_url="http://backstory",
             headers={"Authorization": f"Bearer {key}"} | headers,
         )
