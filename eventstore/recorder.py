@@ -109,7 +109,7 @@ class EnvelopeRecorder(PostgresApplicationRecorder):
             arrays.texts(types),
             arrays.byteas(states),
             arrays.ids(event_ids),
-            list(occurred),
+            arrays.moments_or_nulls(occurred),
             arrays.ids(actors),
             arrays.ids(correlated),
             arrays.ids_or_nulls(caused),

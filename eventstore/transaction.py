@@ -227,9 +227,9 @@ class Transaction:
             subjects = dict.fromkeys(
                 subject_of(new.event, new.stream_id) for new in events if PERSONAL[type(new.event)]
             )
-            made, values = self.log.keys.make(subjects.keys() & blank)
+            made, (root, _, wrapped) = self.log.keys.make(subjects.keys() & blank)
             if made:
-                self._ending.append((MAKE, values))
+                self._ending.append((MAKE, (root, arrays.ids(made), arrays.byteas(wrapped))))
             self.keys_made += made
             self.keys_made += self.log.keys.load(self.cursor, subjects, make=True)
         self._forgetting += self.log.forgotten.destroying(events)
@@ -286,14 +286,18 @@ class Transaction:
         """
         if not taken and not replies:
             return
-        columns = [list(column) for column in zip(*taken, strict=True)] or [[]] * 5
+        kinds, hashes, streams, begins, ends = zip(*taken, strict=True) if taken else [()] * 5
         values = [
-            *columns,
+            arrays.texts(kinds),
+            arrays.byteas(hashes),
+            arrays.ids(streams),
+            arrays.bigints(begins),
+            arrays.bigints_or_nulls(ends),
             self.now,
-            [scope for scope, _ in replies],
-            [key for _, key in replies],
-            [digest for digest, _ in replies.values()],
-            [orjson.dumps(reply).decode() for _, reply in replies.values()],
+            arrays.byteas([scope for scope, _ in replies]),
+            arrays.texts([key for _, key in replies]),
+            arrays.byteas([digest for digest, _ in replies.values()]),
+            arrays.texts([orjson.dumps(reply).decode() for _, reply in replies.values()]),
         ]
         self._ending.append((KEEP, values))
 
@@ -313,8 +317,12 @@ def seek(cursor: Cursor[DictRow], sought: Sought) -> Known:
 
 
 def _asked(sought: Sought) -> Sequence[Any]:
-    scopes, keys = [scope for scope, _ in sought.keys], [key for _, key in sought.keys]
-    return arrays.ids(sought.streams), arrays.byteas(sought.hashes), scopes, keys
+    return (
+        arrays.ids(sought.streams),
+        arrays.byteas(sought.hashes),
+        arrays.byteas([scope for scope, _ in sought.keys]),
+        arrays.texts([key for _, key in sought.keys]),
+    )
 
 
 def _known(sought: Sought, found: Cursor[DictRow]) -> Known:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC
 from typing import TYPE_CHECKING, Any
 
 from hypothesis import HealthCheck, given, settings
@@ -23,6 +24,8 @@ COLUMNS = st.tuples(
     st.lists(st.integers(-INTEGER_MAX - 1, INTEGER_MAX)),
     st.lists(TEXT),
     st.lists(st.binary()),
+    st.lists(st.none() | st.integers(-INTEGER_MAX - 1, INTEGER_MAX)),
+    st.lists(st.none() | st.datetimes(timezones=st.just(UTC))),
 )
 WRITERS: tuple[Callable[[Any], arrays.Array], ...] = (
     arrays.ids,
@@ -30,6 +33,8 @@ WRITERS: tuple[Callable[[Any], arrays.Array], ...] = (
     arrays.bigints,
     arrays.texts,
     arrays.byteas,
+    arrays.bigints_or_nulls,
+    arrays.moments_or_nulls,
 )
 
 
@@ -40,7 +45,7 @@ def test_what_is_written_is_read(workspace: Workspace, columns: tuple[list[Any],
     with workspace.log.cursor() as cursor:
         cursor.execute(
             "SELECT %b::uuid[] AS a, %b::uuid[] AS b, %b::bigint[] AS c, %b::text[] AS d, "
-            "%b::bytea[] AS e",
+            "%b::bytea[] AS e, %b::bigint[] AS f, %b::timestamptz[] AS g",
             values,
             prepare=True,
         )
