@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
 from itertools import chain
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, cast
 from uuid import UUID, uuid5
 
 from domain import EVENTS
@@ -54,8 +53,7 @@ class FarBehind(Exception):
         super().__init__(*streams)
 
 
-@dataclass(frozen=True, slots=True)
-class Decision:
+class Decision(NamedTuple):
     """What `decide` may look at (commands.base.World): the newest states there are."""
 
     batch: Batch
@@ -145,7 +143,8 @@ class Batch:
         self.reservations.begin(turn)
         for key, (digest, reply) in turn.known.replies.items():
             self._replies[key] = digest, reply_to_outcome(reply)
-        if behind := [id_ for id_, head in self._heads.items() if self._is_far(id_, head)]:
+        long = [(id_, head) for id_, head in self._heads.items() if head > TAIL_MAX]
+        if behind := [id_ for id_, head in long if self._is_far(id_, head)]:
             raise FarBehind(behind)
         contexts = [intent.context for intent in self.intents]
         if once := [context for context in contexts if context.once or self.careful]:
@@ -208,8 +207,6 @@ class Batch:
         self._heads.setdefault(stream_id, 0)
 
     def _is_far(self, stream_id: UUID, head: int) -> bool:
-        if head <= TAIL_MAX:
-            return False
         held = self.states.get(stream_id)
         return held is None or head - held.version > TAIL_MAX
 
@@ -344,5 +341,5 @@ class Pending(Exception):
         """That outcome; asked `again`, nothing more was appended."""
         outcome = outcomes[self.number]
         if self.again and isinstance(outcome, Receipt):
-            return replace(outcome, events=0)
+            return outcome._replace(events=0)
         return outcome

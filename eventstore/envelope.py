@@ -6,9 +6,10 @@ import time
 from dataclasses import dataclass
 from functools import lru_cache
 from hashlib import sha1
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 from uuid import UUID, SafeUUID
 
+import orjson
 from eventsourcing.persistence import StoredEvent
 
 from eventstore.chance import Chance
@@ -20,7 +21,8 @@ if TYPE_CHECKING:
 
 
 BITS_V5 = 0x5 << 76 | 0b10 << 62
-MASK_V5 = ~(0xF << 76 | 0b11 << 62)
+MASK = ~(0xF << 76 | 0b11 << 62)
+BITS_V7 = 0x7 << 76 | 0b10 << 62
 UNIQUE = Chance(10)
 UNKNOWN = SafeUUID.unknown  # looking it up in its class takes longer than making an id
 
@@ -74,10 +76,32 @@ class StoredEnvelope(StoredEvent):
     recorded_at: datetime | None = None
 
 
+class Row(NamedTuple):
+    """An event as the columns of a `StoredEnvelope`, of which a commit would make hundreds.
+
+    It takes a quarter of the time, and the columns lie one after the other as they are sent.
+    """
+
+    stream_id: UUID
+    version: int
+    type: str
+    state: bytes
+    event_id: UUID
+    occurred_at: datetime | None
+    actor: UUID
+    correlation_id: UUID
+    causation_id: UUID | None
+
+
 def derived(namespace: UUID, name: str) -> UUID:
     """`uuid.uuid5` in half the time: ids are what importing a row spends most on."""
     digest = sha1(namespace.int.to_bytes(16, "big") + name.encode(), usedforsecurity=False).digest()
-    return _id(int.from_bytes(digest[:16], "big") & MASK_V5 | BITS_V5)
+    return _id(int.from_bytes(digest[:16], "big") & MASK | BITS_V5)
+
+
+def written(id: UUID) -> str:
+    """`str(id)` in a third of the time."""
+    return orjson.dumps(id)[1:-1].decode()
 
 
 def _id(value: int) -> UUID:
@@ -98,5 +122,4 @@ def uuid7() -> UUID:
     """A time-ordered UUID, version 7 of RFC 9562: new rows land side by side in the index."""
     milliseconds = time.time_ns() // 1_000_000
     chance = int.from_bytes(UNIQUE.draw(), "big")
-    value = (milliseconds & 0xFFFF_FFFF_FFFF) << 80 | 0x7 << 76
-    return _id(value | (chance >> 68) << 64 | 0b10 << 62 | chance & 0x3FFF_FFFF_FFFF_FFFF)
+    return _id(milliseconds << 80 | chance & MASK | BITS_V7)

@@ -81,8 +81,7 @@ class Looks(NamedTuple):
     """Reservations as (kind, value)."""
 
 
-@dataclass(frozen=True, slots=True)
-class Receipt:
+class Receipt(NamedTuple):
     """What a command did: the stream's version and the position of its last event.
 
     When it appended nothing, because the wish was true already, `events` is 0 and `position` is

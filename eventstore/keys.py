@@ -21,6 +21,7 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from eventstore.chance import Chance
+from eventstore.envelope import written
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -160,11 +161,11 @@ class Keyring:
     ) -> dict[str, str]:
         """`encrypt` for several fields of one event."""
         key = self._known.get(subject)
-        if subject in self._destroyed:
+        if key is None and subject in self._destroyed:
             key = KEYS.draw()  # nobody keeps it: what it seals, opens nowhere
         if key is None:
             raise KeyError(f"no key loaded for subject {subject}")
-        encrypt, event, person = self._cipher(key).encrypt, str(event_id), str(subject)
+        encrypt, event, person = self._cipher(key).encrypt, written(event_id), written(subject)
         draw, before = NONCES.draw, f"{PREFIX}{person}:"
         sealed: dict[str, str] = {}
         for field, plaintext in plaintexts.items():
@@ -259,8 +260,8 @@ class Keyring:
             return [
                 subject
                 for subject in dict.fromkeys(subjects)
-                if subject not in self._destroyed
-                and (subject not in self._known or (make and self._known[subject] is None))
+                if (subject not in self._known or (make and self._known[subject] is None))
+                and subject not in self._destroyed
             ]
 
     def rewrap(

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from psycopg import Cursor
     from psycopg.rows import DictRow
 
-    from eventstore.envelope import NewEvent
+    from eventstore.envelope import NewEvent, Row
     from eventstore.keys import Keyring
 
 ARROW = """
@@ -159,10 +159,10 @@ class Log(Application[UUID]):
         """The state an event belongs to."""
         return STATES[type(event)]
 
-    def rows(self, events: Iterable[NewEvent]) -> list[StoredEnvelope]:
+    def rows(self, events: Iterable[NewEvent]) -> list[Row]:
         """Events as rows; the keys of their subjects have to be loaded."""
-        encode = self.mapper.to_stored_event
-        return [cast("StoredEnvelope", encode(new)) for new in events]
+        row = cast("EventMapper", self.mapper).row
+        return [row(new) for new in events]
 
     def heads(self, streams: Iterable[UUID]) -> dict[UUID, int]:
         """The newest version of each stream just now; a stream without events is at 0."""

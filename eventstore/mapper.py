@@ -11,7 +11,7 @@ from eventsourcing.persistence import JSONTranscoder, Mapper
 
 from domain import EVENTS
 from domain.base import HIDDEN, Event
-from eventstore.envelope import NewEvent, RecordedEvent, StoredEnvelope
+from eventstore.envelope import NewEvent, RecordedEvent, Row, StoredEnvelope
 from eventstore.errors import EnvelopeMissing
 
 if TYPE_CHECKING:
@@ -49,18 +49,21 @@ class EventMapper(Mapper[UUID]):
         self.keys = keys
 
     def to_stored_event(self, domain_event: DomainEventProtocol[UUID]) -> StoredEnvelope:
+        """`row` as the library has rows."""
+        return StoredEnvelope(*self.row(cast("NewEvent", domain_event)))
+
+    def row(self, new: NewEvent) -> Row:
         """The row of an event; the keys of its subject have to be loaded."""
-        new = cast("NewEvent", domain_event)
-        return StoredEnvelope(
-            originator_id=new.stream_id,
-            originator_version=new.version,
-            topic=new.event.type,
-            state=self._encode(new),
-            event_id=new.event_id,
-            occurred_at=new.occurred_at,
-            actor=new.actor,
-            correlation_id=new.correlation_id,
-            causation_id=new.causation_id,
+        return Row(
+            new.stream_id,
+            new.version,
+            new.event.type,
+            self._encode(new),
+            new.event_id,
+            new.occurred_at,
+            new.actor,
+            new.correlation_id,
+            new.causation_id,
         )
 
     def to_domain_event(self, stored_event: StoredEvent) -> RecordedEvent:

@@ -14,7 +14,7 @@ from eventsourcing.postgres import (
 from psycopg.sql import SQL, Composable, Identifier
 
 from eventstore import arrays
-from eventstore.envelope import StoredEnvelope
+from eventstore.envelope import Row, StoredEnvelope
 from eventstore.errors import EnvelopeMissing
 from eventstore.schema import migrate
 
@@ -93,14 +93,11 @@ class EnvelopeRecorder(PostgresApplicationRecorder):
         self._notify_channel(cursor)
 
     def insertion(
-        self, rows: Sequence[StoredEvent], positions: Sequence[int], recorded_at: datetime
+        self, rows: Sequence[Row], positions: Sequence[int], recorded_at: datetime
     ) -> tuple[QueryNoTemplate, Sequence[Any]]:
         """The statement, with its values, that stores `rows` at these positions."""
-        bare = next((row for row in rows if not isinstance(row, StoredEnvelope)), None)
-        if bare is not None:
-            raise EnvelopeMissing(f"event {bare.topic} of {bare.originator_id} has no envelope")
         streams, versions, types, states, event_ids, occurred, actors, correlated, caused = zip(
-            *map(STORED, rows), strict=True
+            *rows, strict=True
         )
         columns = (
             arrays.bigints(positions),
@@ -121,11 +118,15 @@ class EnvelopeRecorder(PostgresApplicationRecorder):
     def _insert_stored_events(
         self, curs: Cursor[DictRow], stored_events: Sequence[StoredEvent], **_: Any
     ) -> None:
+        bare = next((one for one in stored_events if not isinstance(one, StoredEnvelope)), None)
+        if bare is not None:
+            raise EnvelopeMissing(f"event {bare.topic} of {bare.originator_id} has no envelope")
+        rows = [Row(*STORED(one)) for one in stored_events]
         self.lock(curs)
         now = cast("DictRow", curs.execute(self.now_statement, prepare=True).fetchone())
         first = (now["last"] or 0) + 1
-        positions = list(range(first, first + len(stored_events)))
-        curs.execute(*self.insertion(stored_events, positions, now["now"]), prepare=True)
+        positions = list(range(first, first + len(rows)))
+        curs.execute(*self.insertion(rows, positions, now["now"]), prepare=True)
 
     def select_envelopes(
         self,

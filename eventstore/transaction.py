@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from psycopg.abc import QueryNoTemplate
     from psycopg.rows import DictRow
 
-    from eventstore.envelope import NewEvent, RecordedEvent, StoredEnvelope
+    from eventstore.envelope import NewEvent, RecordedEvent, Row
     from eventstore.intent import Context
     from eventstore.log import Log
 
@@ -250,7 +250,7 @@ class Transaction:
             positions += self.store(self.log.rows(last))
         return positions
 
-    def store(self, rows: Sequence[StoredEnvelope]) -> list[int]:
+    def store(self, rows: Sequence[Row]) -> list[int]:
         """`append` events that were made rows before."""
         positions = list(range(self.last_position + 1, self.last_position + 1 + len(rows)))
         if rows:
