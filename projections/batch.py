@@ -58,17 +58,21 @@ class Batch:
         columns["id"] = columns.pop("stream_id")
         columns |= {name: columns[name].cast(_MOMENT) for name in ("recorded_at", "occurred_at")}
         events = framed(columns)
-        envelopes = framed({AT + name: column for name, column in columns.items()})
-        frames = {
-            event: framed({ROW: frame["row"]} | frame[:, 1:].to_dict()).hstack(
-                envelopes[frame["row"]]
-            )
+        fields = {
+            event: framed({ROW: frame["row"]} | frame[:, 1:].to_dict())
             for event, frame in decoded.frames.items()
         }
         faulty = events[decoded.faults["row"]].to_dict()
         faults = {name: faulty["id" if name == "stream_id" else name] for name in _FAULTY}
         faults |= {"error": decoded.faults["error"]}
-        return cls(events, frames, framed(faults))
+        return cls.of(events, fields, framed(faults))
+
+    @classmethod
+    def of(cls, events: pl.DataFrame, fields: Frames, faults: pl.DataFrame) -> Batch:
+        """A batch of envelopes and, by class and beside the `ROW` of its envelope, fields."""
+        envelopes = framed({AT + name: column for name, column in events.to_dict().items()})
+        frames = {e: frame.hstack(envelopes[frame[ROW]]) for e, frame in fields.items()}
+        return cls(events, frames, faults)
 
     @property
     def last(self) -> int:

@@ -24,7 +24,7 @@ FIRST_ROWS = 12_500
 """The first batch is small, and each is twice the one before it until they are whole: decoding and
 writing begin the sooner."""
 
-SETTLE_ROWS = 400_000
+SETTLE_ROWS = 500_000
 """How many events may wait for one commit, in memory; what a crash then costs to do again."""
 
 TURN_SECONDS = 0.0002
@@ -51,13 +51,33 @@ def catch_up(tables: Tables, read: ReadArrow, until: int | None = None) -> Itera
     Three batches are under way at once: one is read, the one before it is decoded, and the one
     before that is written.
     """
+    return take(tables, coming(tables, read, until))
+
+
+def take(tables: Tables, batches: Iterator[Future[Batch]]) -> Iterator[Taken]:
+    """Take batches as they come; settle at the end."""
     sys.setswitchinterval(TURN_SECONDS)
+    waiting = 0
+
+    def taken(batch: Future[Batch], *, last: bool) -> Taken:
+        nonlocal waiting
+        events = batch.result()
+        began = time.monotonic()
+        settle = last or waiting + len(events.events) >= SETTLE_ROWS
+        tables.apply(events, settle=settle)
+        waiting = 0 if settle else waiting + len(events.events)
+        seconds = round(time.monotonic() - began, 4)
+        return Taken(len(events.events), tables.taken, settle, seconds)
+
     writing: Future[Taken] | None = None
     try:
-        for batch, settle in _coming(tables, read, until):
+        batch = next(batches, None)
+        while batch is not None:
+            following = next(batches, None)
             if writing is not None:
                 yield writing.result()
-            writing = tables.later(partial(_take, tables, batch, settle=settle))
+            writing = tables.later(partial(taken, batch, last=following is None))
+            batch = following
         if writing is not None:
             yield writing.result()
     finally:
@@ -65,34 +85,21 @@ def catch_up(tables: Tables, read: ReadArrow, until: int | None = None) -> Itera
             wait([writing])
 
 
-def _coming(
-    tables: Tables, read: ReadArrow, until: int | None
-) -> Iterator[tuple[Future[Batch], bool]]:
-    """Batches that are being decoded, and whether to settle after them; one is read ahead."""
-    after, waiting, more = tables.taken, 0, True
-    rows = min(FIRST_ROWS, BATCH_ROWS)
-    ahead: Future[Batch] | None = None
+def coming(tables: Tables, read: ReadArrow, until: int | None) -> Iterator[Future[Batch]]:
+    """The batches of a log that are new to tables, being decoded."""
+    for page in pages(read, tables.taken, until, min(FIRST_ROWS, BATCH_ROWS)):
+        yield tables.later(partial(tables.read, page))
+
+
+def pages(read: ReadArrow, after: int, until: int | None, rows: int) -> Iterator[pa.Table]:
+    """The events after a position up to another one; `rows` of them at first."""
+    more = True
     while more:
-        table = _up_to(until, read(after, rows))
-        more, rows = len(table) == rows, min(2 * rows, BATCH_ROWS)
-        coming = tables.later(partial(tables.read, table)) if len(table) else None
-        if ahead is not None:
-            settle = coming is None or waiting >= SETTLE_ROWS
-            yield ahead, settle
-            waiting *= not settle
-        if coming is not None:
-            after, waiting = table["position"][-1].as_py(), waiting + len(table)
-        ahead = coming
-    if ahead is not None:
-        yield ahead, True
-
-
-def _take(tables: Tables, coming: Future[Batch], *, settle: bool) -> Taken:
-    batch = coming.result()
-    began = time.monotonic()
-    tables.apply(batch, settle=settle)
-    seconds = round(time.monotonic() - began, 4)
-    return Taken(len(batch.events), tables.taken, settle, seconds)
+        page = _up_to(until, read(after, rows))
+        more, rows = len(page) == rows, max(rows, min(2 * rows, BATCH_ROWS))
+        if len(page):
+            yield page
+            after = page["position"][-1].as_py()
 
 
 def _up_to(position: int | None, table: pa.Table) -> pa.Table:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from copy import copy
 from dataclasses import dataclass
-from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
 import duckdb
 import polars as pl
+from msgspec.structs import astuple
 
 from domain.base import Event
 from projections.documents import KIND, NOT_EXACT, fault, held, lifted, read, reader
@@ -81,10 +81,12 @@ class Decoder:
                 faults |= dict.fromkeys(group["row"], f"the type {type_} is unknown")
                 continue
             for some in group.iter_slices(TOGETHER):
-                documents = dict(zip(some["row"].to_list(), some["data"].to_list(), strict=True))
+                rows, documents = some["row"], some["data"].to_list()
                 if type_ not in self._current:
-                    documents = lifted(event.lifts[type_], documents, faults)
-                found.append(self._read(event, documents, faults))
+                    stale = dict(zip(rows.to_list(), documents, strict=True))
+                    told = lifted(event.lifts[type_], stale, faults)
+                    rows, documents = pl.Series("row", list(told), pl.UInt32), list(told.values())
+                found.append(self._read(event, rows, documents, faults))
         self._cast(found, faults)
         frames: dict[type[Event], list[pl.DataFrame]] = {}
         for each in found:
@@ -96,19 +98,24 @@ class Decoder:
         )
 
     def _read(
-        self, event: type[Event], documents: Mapping[int, bytes], faults: dict[int, str]
+        self, event: type[Event], rows: pl.Series, documents: list[bytes], faults: dict[int, str]
     ) -> _Read:
         """Documents of one class as columns, each value of its kind; texts still as texts."""
         fields = fields_of(event)
-        values = read(fields, self._readers[event].decode, documents, faults)
-        found = _Read(event, pl.Series("row", list(values), pl.UInt32), {})
-        for name, field in fields.items():
-            found.columns[name] = column = _column(field, map(attrgetter(name), values.values()))
+        values, wrong = read(fields, self._readers[event].decode, documents)
+        if wrong:
+            faults |= {rows[place]: fault for place, fault in wrong.items()}
+            right = [place for place in range(len(rows)) if place not in wrong]
+            rows, documents = rows[right], [documents[place] for place in right]
+        found = _Read(event, rows, {})
+        columns = zip(*map(astuple, values), strict=True) if values else ((),) * len(fields)
+        for (name, field), told in zip(fields.items(), columns, strict=True):
+            found.columns[name] = column = _column(field, told)
             if opening := _OPENING.get(held(field)):
-                told = column.str.starts_with(opening)
-                if int(told.sum()) + column.null_count() * field.nullable < len(column):
-                    for row in found.rows.filter(~told.fill_null(field.nullable)):
-                        faults[row] = fault(fields, documents[row])
+                fits = column.str.starts_with(opening)
+                if int(fits.sum()) + column.null_count() * field.nullable < len(column):
+                    for place in (~fits.fill_null(field.nullable)).arg_true():
+                        faults[rows[place]] = fault(fields, documents[place])
         return found
 
     def _cast(self, read: Sequence[_Read], faults: dict[int, str]) -> None:
@@ -175,11 +182,12 @@ def _is_text(document: bytes) -> bool:
 _OPENING = {JSON_OBJECT: "{", JSON_ARRAY: "["}
 
 
-def _column(field: FieldType, values: Iterable[Any]) -> pl.Series:
+def _column(field: FieldType, values: Sequence[Any]) -> pl.Series:
     """Values as a column; what is told as text stays text for now."""
     if held(field).sql == JSON.sql:
-        texts = (str(value, "utf-8") for value in values)
-        return pl.Series([None if text_ == "null" else text_ for text_ in texts], dtype=pl.String)
+        column = pl.Series([str(value, "utf-8") for value in values], dtype=pl.String)
+        nothing = column == "null"
+        return pl.select(pl.when(~nothing).then(column)).to_series() if nothing.any() else column
     kind = held(field).polars
     return pl.Series(list(values), dtype=kind if kind in KIND else pl.String())
 

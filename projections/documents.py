@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from itertools import islice
 from typing import TYPE_CHECKING, Annotated, Any
 
 import msgspec
@@ -13,7 +12,7 @@ import polars as pl
 from projections.fields import JSON, VARCHAR, ColumnType, FieldType
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterator, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     Decode = Callable[[bytes], Any]
 
@@ -40,30 +39,28 @@ def reader(fields: Mapping[str, FieldType]) -> msgspec.json.Decoder[Any]:
 
 
 def read(
-    fields: Mapping[str, FieldType],
-    decode: Decode,
-    documents: Mapping[int, bytes],
-    faults: dict[int, str],
-) -> dict[int, Any]:
-    """Documents by their rows as values, decoded by the `reader` of these fields.
+    fields: Mapping[str, FieldType], decode: Decode, documents: Sequence[bytes]
+) -> tuple[list[Any], dict[int, str]]:
+    """Documents as values, decoded by the `reader` of these fields.
 
-    `faults` is told of the others.
+    Second, by their places, what is wrong with those that have none.
     """
-    values: dict[int, Any] = {}
-    coming = iter(documents.items())
-    while some := dict(islice(coming, TOGETHER)):
-        found = _as_we_write(decode, some.values())
+    values: list[Any] = []
+    wrong: dict[int, str] = {}
+    for place in range(0, len(documents), TOGETHER):
+        some = documents[place : place + TOGETHER]
+        found = _as_we_write(decode, some)
         if found is None:
-            values.update(_singly(fields, decode, some, faults))
-        else:
-            values.update(zip(some, found, strict=True))
-    return values
+            found, faults = _singly(fields, decode, some)
+            wrong |= {place + at: fault for at, fault in faults.items()}
+        values += found
+    return values, wrong
 
 
 encode = msgspec.json.Encoder().encode
 
 
-def _as_we_write(decode: Callable[[bytes], Any], documents: Collection[bytes]) -> list[Any] | None:
+def _as_we_write(decode: Decode, documents: Sequence[bytes]) -> list[Any] | None:
     """The values of documents, if each has each field once and all are written as we write.
 
     A few of them at once: what they are compared with stays in the cache of the processor.
@@ -79,23 +76,23 @@ def _as_we_write(decode: Callable[[bytes], Any], documents: Collection[bytes]) -
 
 
 def _singly(
-    fields: Mapping[str, FieldType],
-    decode: Callable[[bytes], Any],
-    documents: Mapping[int, bytes],
-    faults: dict[int, str],
-) -> Iterator[tuple[int, Any]]:
-    """The values of documents among which are some that need a second look."""
-    for row, document in documents.items():
+    fields: Mapping[str, FieldType], decode: Decode, documents: Sequence[bytes]
+) -> tuple[list[Any], dict[int, str]]:
+    """`read` for documents among which are some that need a second look."""
+    values: list[Any] = []
+    wrong: dict[int, str] = {}
+    for place, document in enumerate(documents):
         try:
             value = decode(document)
             plain = encode(value) == document and b"\\u" not in document
         except (msgspec.DecodeError, RecursionError):
-            faults[row] = fault(fields, document) or NOT_EXACT
+            wrong[place] = fault(fields, document) or NOT_EXACT
             continue
-        if not plain and (wrong := fault(fields, document)):
-            faults[row] = wrong
+        if not plain and (found := fault(fields, document)):
+            wrong[place] = found
         else:
-            yield row, value
+            values.append(value)
+    return values, wrong
 
 
 def held(field: FieldType) -> ColumnType:

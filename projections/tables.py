@@ -17,11 +17,11 @@ from domain.custom_fields import CustomFieldsDeclared
 from projections import DIMENSIONS, FACTS
 from projections.base import Dimension, FactTable, declarations_hash, declared_hashes
 from projections.batch import Batch
-from projections.decode import Decoder
 from projections.log import MAIN_TABLES, PERSONAL_TABLES
 from projections.merger import merger
-from projections.personal import Opener, Unseal
+from projections.personal import Unseal
 from projections.projection import MainProjection, PersonalProjection, Projection
+from projections.reader import Reader
 from projections.shape import Shape
 from projections.store import Store, declared_in
 from readmodels.base import PERSONAL, Database
@@ -115,7 +115,6 @@ class Tables:
         states = {s.of for s in shapes if s.of and s.table.name in self.outdated}
         self.needed = self.outdated | states
         shapes = [shape for shape in shapes if shape.table.name not in self.outdated]
-        self._decoder = Decoder(events.values())
         self._turn = threading.RLock()
         self._outgrown = False
         """Whether views have to be made anew for what was written."""
@@ -123,24 +122,32 @@ class Tables:
         sealed = [shape for shape in shapes if shape.table.personal]
         store = self._store(self._database.catalog, MAIN_TABLES, plain)
         self._main = MainProjection(store, plain, only)
-        self._opener = Opener(sealed, unseal) if unseal else None
+        self._reader = Reader(events.values(), sealed, unseal)
+        self.sealed = sealed if unseal else None
         self._projections: list[Projection] = [self._main]
         if unseal:
             store = self._store(PERSONAL, PERSONAL_TABLES, sealed)
             self._projections.append(PersonalProjection(store, sealed, only))
         self._threads = ThreadPoolExecutor(len(self._projections) + 3, "tables")
-        self._shown = self._threads.submit(self._database.refresh)
+        self._shown: Future[None] | None = None
         self.position = self._database.position = self.taken
 
     @property
     def database(self) -> Database:
         """The tables as readers see them.
 
-        Half a second in a new file, for there are 1,600 things to say to readers. It waits for
+        Half a second in a new file, for there are 1,600 things to say to readers. They wait for
         that; who writes does not.
         """
-        self._shown.result()
+        self._show().result()
         return self._database
+
+    def _show(self) -> Future[None]:
+        if (shown := self._shown) is None:
+            with self._turn:
+                shown = self._shown or self._threads.submit(self._database.refresh)
+                self._shown = shown
+        return shown
 
     def filling(self) -> AbstractContextManager[None]:
         """See `Database.filling`."""
@@ -179,10 +186,8 @@ class Tables:
 
     def read(self, table: pa.Table) -> Batch:
         """The first half of `apply`, which changes nothing: it may run ahead of another batch."""
-        batch = Batch.read(table, self._decoder.another())
-        if self._opener is None:
-            return batch
-        opening = self.later(partial(self._opener.another().open, batch.frames))
+        batch = self._reader.read(table)
+        opening = self.later(partial(self._reader.open, batch))
         return replace(batch, opening=opening.result)
 
     def later(self, do: Callable[[], T]) -> Future[T]:
@@ -217,10 +222,11 @@ class Tables:
         """Commit what waits: rows and bookmark, in each file in one transaction."""
         with self._turn, self._database.moving:
             self._each(lambda projection: projection.settle(fully=fully))
-            if self._outgrown:
+            if self._outgrown and self._shown is not None:
                 self.database.refresh()
-                self._outgrown = False
+            self._outgrown = False
             self.position = self._database.position = self.taken
+            self._show()
 
     def _each(self, do: Callable[[Projection], None]) -> None:
         """Both files at once: DuckDB and Polars work outside the lock of the interpreter."""

@@ -7,10 +7,12 @@ import time
 from collections.abc import Callable
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 import duckdb
 
+from replay.apart import FROM_DATABASE, Apart
 from replay.base import ReplayError
 from replay.segments import Segments
 from replay.tables import (
@@ -65,9 +67,9 @@ def build(
 
     With a backup of this log its segments are read, and only what is newer in the database.
     """
-    read = Segments(backup, workspace.log) if backup else None
+    apart = Apart(workspace, partial(Segments, backup) if backup else FROM_DATABASE)
     with new(workspace) as generation, closing(open_tables(workspace, generation)) as fresh:
-        catch_up(fresh, workspace.log, workspace.log.last_position(), progress, read)
+        catch_up(fresh, workspace.log, workspace.log.last_position(), progress, apart)
     return generation
 
 

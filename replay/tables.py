@@ -10,12 +10,14 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from eventstore.envelope import uuid7
 from projections import DIMENSIONS, FACTS
 from projections.catch_up import catch_up as follow
+from projections.catch_up import take
 from projections.log import event, poison_event, poison_value, stream
 from projections.tables import Tables
 from readmodels.answer import frame
@@ -35,8 +37,8 @@ if TYPE_CHECKING:
 
     from eventstore.log import Log
     from eventstore.workspace import Workspace
-    from projections.catch_up import ReadArrow
     from readmodels.base import Database
+    from replay.apart import Apart
 
 MAIN = "tables"
 """The name by which the file without personal columns is told of; the other is `personal`."""
@@ -140,11 +142,15 @@ def catch_up(
     log: Log,
     until: int,
     progress: Progress = unseen,
-    read: ReadArrow | None = None,
+    apart: Apart | None = None,
 ) -> None:
-    """Follow the log up to a position; `read` gives its events from elsewhere."""
-    with tables.filling():
-        for taken in follow(tables, read or log.read_arrow, until):
+    """Follow the log up to a position; `apart` has it read elsewhere."""
+    with tables.filling(), ExitStack() as stack:
+        if apart is None:
+            follows = follow(tables, log.read_arrow, until)
+        else:
+            follows = take(tables, stack.enter_context(apart.coming(tables, until)))
+        for taken in follows:
             progress(taken.position)
 
 
