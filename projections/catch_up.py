@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import wait
@@ -26,10 +25,6 @@ writing begin the sooner."""
 
 SETTLE_ROWS = 500_000
 """How many events may wait for one commit, in memory; what a crash then costs to do again."""
-
-TURN_SECONDS = 0.0002
-"""How long whoever wants the lock of the interpreter waits before it asks for it. DuckDB and Polars
-give it back some 500 times a batch; with the usual 5 milliseconds one core would wait for it."""
 
 ReadArrow = Callable[[int, int], pa.Table]
 """(after, limit) -> events after a position, as `Log.read_arrow` gives them."""
@@ -56,7 +51,6 @@ def catch_up(tables: Tables, read: ReadArrow, until: int | None = None) -> Itera
 
 def take(tables: Tables, batches: Iterator[Future[Batch]]) -> Iterator[Taken]:
     """Take batches as they come; settle at the end."""
-    sys.setswitchinterval(TURN_SECONDS)
     waiting = 0
 
     def taken(batch: Future[Batch], *, last: bool) -> Taken:

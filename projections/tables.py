@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
@@ -30,7 +31,6 @@ from readmodels.schema import Table, quoted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-    from contextlib import AbstractContextManager
     from datetime import datetime
     from pathlib import Path
 
@@ -45,6 +45,13 @@ EDITION = 3
 
 
 TAKEN_ROWS = 100_000
+
+USUAL_TURN_SECONDS = sys.getswitchinterval()
+TURN_SECONDS = 0.0002
+"""How long a thread waits for the lock of the interpreter before it asks for it, while tables are
+filled. DuckDB and Polars give it back some 500 times a batch; with the usual 5 milliseconds one
+core would wait for it. Beside commands it is the other way round: threads that take turns so often
+cost a sixth of them."""
 
 MERGERS = frozenset(merger.shapes[0].sources)
 """The events from the first of which on views follow merged records."""
@@ -149,9 +156,15 @@ class Tables:
                 self._shown = shown
         return shown
 
-    def filling(self) -> AbstractContextManager[None]:
-        """See `Database.filling`."""
-        return self._database.filling()
+    @contextmanager
+    def filling(self) -> Iterator[None]:
+        """See `Database.filling`; for the time of it, threads of this process take short turns."""
+        sys.setswitchinterval(TURN_SECONDS)
+        try:
+            with self._database.filling():
+                yield
+        finally:
+            sys.setswitchinterval(USUAL_TURN_SECONDS)
 
     def _outdated(self) -> frozenset[str]:
         """The tables whose rows would be others today, and those that are not there yet."""
