@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 IDLE_SECONDS = 5.0
 """After so long without events the files are brought up to date with their write-ahead logs."""
 
-REST_SECONDS_MAX, REST_EVENTS = 1.6, 1400
+REST_SECONDS_MAX, REST_EVENTS = 1.6, 2000
 """A batch costs much the same however few events are in it. After one the follower rests: a second
 after so many events, a quarter of one after half as many. So at 500 commands a second all is seen
 at once, and where writers want all of the machine, more is taken together and they get a third
