@@ -130,7 +130,7 @@ def main() -> None:
         Workspace.open(directory, url) as workspace,
         Errors(directory / "errors.csv") as errors,
         Candidates(directory / "candidates.csv") as candidates,
-        Writer(workspace.log) as writer,
+        Writer(workspace.log, gather_seconds=0) as writer,
     ):
         work = Import(
             *(load(recipe), Path(file), workspace.log, writer),

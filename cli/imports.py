@@ -95,7 +95,9 @@ def import_(
             log = stack.enter_context(session(data, database_url, "import", show.say)).workspace.log
             rejected = Errors(errors or Path(f"{chosen.name}-errors.csv"))
             likely = Candidates(candidates or Path(f"{chosen.name}-candidates.csv"))
-            writer: Writes = Rehearsal(log) if dry_run else stack.enter_context(Writer(log))
+            writer: Writes = (
+                Rehearsal(log) if dry_run else stack.enter_context(Writer(log, gather_seconds=0))
+            )
             work = Import(
                 chosen,
                 path,

@@ -53,7 +53,8 @@ WAITING_MAX = 10_000
 BATCH_MAX = 500
 GATHER_FROM, GATHER_SECONDS = 8, 0.004
 """After a batch of so many, those who were just answered have a moment to ask again. Otherwise the
-next batch is the half of them that had to wait, and each of two halves pays for a whole commit."""
+next batch is the half of them that had to wait, and each of two halves pays for a whole commit. An
+import asks without waiting for each answer, and has its writer gather for 0 seconds."""
 
 REPLIES_KEPT_DAYS = 7
 SWEEP_SECONDS = 3600.0
@@ -66,10 +67,13 @@ SHARED = (OutcomeUnknown, StorageFull, Unavailable)
 class Writer:
     """The way into the log for one process. `submit` from any thread."""
 
-    def __init__(self, log: Log, *, waiting_max: int = WAITING_MAX) -> None:
+    def __init__(
+        self, log: Log, *, waiting_max: int = WAITING_MAX, gather_seconds: float = GATHER_SECONDS
+    ) -> None:
         self.log = log
         self.states = States()
         self.waiting_max = waiting_max
+        self.gather_seconds = gather_seconds
         self._waiting: queue.SimpleQueue[Intent | None] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
         self._replies_swept = 0.0
@@ -140,7 +144,7 @@ class Writer:
             if last:
                 return
             if len(intents) >= GATHER_FROM and self.waiting < BATCH_MAX:
-                time.sleep(GATHER_SECONDS)
+                time.sleep(self.gather_seconds)
 
     def _outcomes(self, intents: Sequence[Intent]) -> list[Outcome]:
         try:
