@@ -138,7 +138,8 @@ class Shortcut(HttpToolsProtocol):
         """The door a request is at, and the id in its path."""
         path = url.decode("latin-1")
         if entrance := self.entrances.get(path):
-            return entrance, None
+            # The path of a door with an id in it, as it is described, names no record.
+            return (None, None) if "{" in path else (entrance, None)
         home, _, rest = path[1:].partition("/")
         id, _, verb = rest.partition("/")
         entrance = self.entrances.get(f"/{home}/{{id}}/{verb}")

@@ -204,6 +204,13 @@ def test_an_answer_is_the_same_to_the_byte_on_either_way(address, key, ann: http
     assert b"connection: close" in lines[0]
 
 
+@pytest.mark.usefixtures("ann")
+def test_a_path_is_no_template(address, key):
+    """As it stands in the description of the API, braces and all; clients fill it in."""
+    [told] = answers(address, request("/leads/{id}/capture", LEAD, key, CLOSE), number=1)
+    assert told.startswith(b"HTTP/1.1 422 ")
+
+
 def test_a_large_command_goes_the_long_way(ann: httpx.Client, taken):
     body = LEAD | {"name": "x" * 70_000}
     assert ann.post("/leads", json=body).status_code == 422
