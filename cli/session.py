@@ -130,7 +130,8 @@ def session(
 ) -> Iterator[Session]:
     """Open the workspace of a directory; what was started for it stops afterwards."""
     # What happens meanwhile is for people; standard output may be read by a program.
-    structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
+    # Looked up for each line: what stands for standard error now may be closed later.
+    structlog.configure(logger_factory=lambda *_: structlog.PrintLogger(sys.stderr))
     with ExitStack() as stack:
         live = lock(stack, directory, verb, say)
         if live:
