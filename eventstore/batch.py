@@ -17,6 +17,7 @@ from eventstore.errors import (
 )
 from eventstore.intent import Receipt
 from eventstore.naming import NamesFarBehind, Naming, named_by
+from eventstore.optimistic import Outdated, Presumed
 from eventstore.replies import outcome_to_reply, reply_to_outcome
 from eventstore.reservations import Claims, Reservations
 from eventstore.states import Held
@@ -24,12 +25,13 @@ from eventstore.transaction import Sought
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
+    from collections.abc import Set as AbstractSet
 
     from domain.undo import Conflicts
     from eventstore.intent import Addressed, IdempotencyKey, Intent, Outcome
     from eventstore.log import Log
     from eventstore.states import States
-    from eventstore.transaction import Transaction
+    from eventstore.transaction import End, Transaction
 
 R = TypeVar("R", bound=State[Any])
 
@@ -123,6 +125,8 @@ class Batch:
         self._told: list[tuple[IdempotencyKey, int]] = []  # keys of outcomes that are to be kept
         self._done: dict[UUID, list[tuple[UUID, int, int]]] = {}
         self._doing: dict[UUID, int] = {}  # commands that count once, and their outcomes
+        self._unproved = False
+        """Whether nothing shows that an idempotency key is new: it is not stored with a reply."""
 
     def sought(self) -> Sought:
         """What the decisions will look at, as far as it can be told."""
@@ -133,6 +137,37 @@ class Batch:
             tuple((i.context.key.scope, i.context.key.key) for i in intents if i.context.key),
             self.reservations.hashes(chain(*(i.looks.claims for i in intents))),
         )
+
+    @property
+    def has_to_look(self) -> bool:
+        """Whether a command counts once: what it did is looked up, and proved by nothing."""
+        return any(intent.context.once for intent in self.intents)
+
+    def presumed(self, end: End) -> Presumed:
+        """What the decisions will look at, if `end` is still the newest event."""
+        heads: dict[UUID, int] = {}
+        blank: set[UUID] = set()
+        unknown: list[UUID] = []
+        for intent in self.intents:
+            for stream_id in (intent.stream_id, *intent.looks.streams):
+                version = self.states.newest(stream_id)
+                if version is not None:
+                    heads[stream_id] = version
+                elif intent.looks.starts and stream_id == intent.stream_id:
+                    blank.add(stream_id)
+                elif stream_id not in blank:
+                    unknown.append(stream_id)
+        dated = any(intent.context.occurred_at for intent in self.intents)
+        return Presumed(end, heads, blank, Sought(tuple(dict.fromkeys(unknown))), dated)
+
+    def must_prove(self, blank: AbstractSet[UUID]) -> None:
+        """Raise Outdated if it could be stored though one of these streams has events.
+
+        Or though an idempotency key was used before.
+        """
+        begun = {new.stream_id for new in self.events if new.version == 1}
+        if self._unproved or not blank <= begun:
+            raise Outdated
 
     def decide(self, turn: Transaction) -> None:
         """Take each decision on the states that the ones before it lead to."""
@@ -231,7 +266,9 @@ class Batch:
             outcome = error.with_traceback(None)
         except Exception as error:  # noqa: BLE001 - a bug: the answer to this one only
             outcome = error
-        if context.key is not None and isinstance(outcome, Receipt | Refusal):
+        if context.key is not None and not isinstance(outcome, Receipt | Refusal):
+            self._unproved = True
+        elif context.key is not None:
             key = context.key
             self._replies[key.scope, key.key] = key.digest, Pending(len(self.outcomes))
             if not (key.derived and isinstance(outcome, Receipt) and outcome.events):

@@ -79,6 +79,8 @@ class Looks(NamedTuple):
     streams: tuple[UUID, ...] = ()
     claims: tuple[tuple[str, str], ...] = ()
     """Reservations as (kind, value)."""
+    starts: bool = False
+    """Whether it may start its own stream, which most likely has no events then."""
 
 
 class Receipt(NamedTuple):
@@ -101,6 +103,7 @@ Outcome = Receipt | Exception
 
 
 NOTHING = Looks()
+STARTS = Looks(starts=True)
 
 
 class Intent(NamedTuple):

@@ -207,7 +207,7 @@ class Keyring:
 
         Returns whose keys were made: if the transaction fails, `forget_cached` them.
         """
-        missing = self._missing(subjects, make=make)
+        missing = self.missing(subjects, make=make)
         if not missing:
             return []
         drafts: dict[UUID, bytes] = {}
@@ -226,7 +226,7 @@ class Keyring:
 
     def make(self, subjects: Iterable[UUID]) -> tuple[list[UUID], Sequence[Any]]:
         """Make keys for subjects that have none: whose, and the values for `MAKE`."""
-        drafts = {subject: KEYS.draw() for subject in self._missing(subjects, make=True)}
+        drafts = {subject: KEYS.draw() for subject in self.missing(subjects, make=True)}
         wrapped = [self._wrapped(subject, key) for subject, key in drafts.items()]
         self._keep(drafts)
         return list(drafts), (self._newest, list(drafts), wrapped)
@@ -255,7 +255,8 @@ class Keyring:
                 del self._known[subject]
             self._cipher.cache_clear()
 
-    def _missing(self, subjects: Iterable[UUID], *, make: bool) -> list[UUID]:
+    def missing(self, subjects: Iterable[UUID], *, make: bool) -> list[UUID]:
+        """Whose keys are not at hand; with `make`, also those known to have none."""
         with self._guard:
             return [
                 subject

@@ -5,7 +5,8 @@ from __future__ import annotations
 import threading
 from contextlib import contextmanager, suppress
 from copy import copy
-from typing import TYPE_CHECKING, Any, cast
+from functools import partial
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 from uuid import UUID
 
 import adbc_driver_postgresql.dbapi as adbc
@@ -24,6 +25,7 @@ from eventstore.forgetting import Forgotten
 from eventstore.listener import Listener
 from eventstore.mapper import CURRENT, LIFTED, EventMapper, subject_in
 from eventstore.naming import STATES, Names
+from eventstore.optimistic import OptimisticTransaction
 from eventstore.recorder import Bookmarks, EnvelopeRecorder
 from eventstore.transaction import Sought, Transaction, seek
 
@@ -38,6 +40,9 @@ if TYPE_CHECKING:
 
     from eventstore.envelope import NewEvent, Row
     from eventstore.keys import Keyring
+    from eventstore.optimistic import Presumed
+
+T = TypeVar("T", bound=Transaction)
 
 ARROW = """
     SELECT notification_id AS position, uuid_send(event_id) AS event_id,
@@ -138,10 +143,21 @@ class Log(Application[UUID]):
 
         What is `sought` is looked up at its beginning.
         """
-        turn: Transaction | None = None
+        with self._turn(partial(Transaction, sought=sought)) as turn:
+            yield turn
+
+    @contextmanager
+    def optimistic(self, presumed: Presumed) -> Iterator[OptimisticTransaction]:
+        """The turn to write, locked only at its end; raises Outdated if all is not as presumed."""
+        with self._turn(partial(OptimisticTransaction, presumed=presumed)) as turn:
+            yield turn
+
+    @contextmanager
+    def _turn(self, kind: Callable[[Log, Cursor[DictRow]], T]) -> Iterator[T]:
+        turn: T | None = None
         try:
             with self._connection() as connection:
-                turn = Transaction(self, connection.cursor(), sought)
+                turn = kind(self, connection.cursor())
                 with turn:
                     yield turn
         except BaseException:

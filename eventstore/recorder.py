@@ -75,10 +75,12 @@ class EnvelopeRecorder(PostgresApplicationRecorder):
         self.insert_events_statement = SQL(
             "INSERT INTO {table} (notification_id, originator_id, originator_version, topic, "
             "state, event_id, recorded_at, occurred_at, actor, correlation_id, causation_id) "
-            "SELECT n, s, v, t, d, e, %s, coalesce(o, %s), a, c, p FROM unnest(%b::bigint[], "
+            "SELECT n, s, v, t, d, e, at, coalesce(o, at), a, c, p FROM unnest(%b::bigint[], "
             "%b::uuid[], %b::bigint[], %b::text[], %b::bytea[], %b::uuid[], %b::timestamptz[], "
             "%b::uuid[], %b::uuid[], %b::uuid[]) AS new(n, s, v, t, d, e, o, a, c, p), "
-            "(SELECT setval(%s, %s), pg_notify(%s, %s)) AS moved RETURNING notification_id"
+            "(SELECT coalesce(%s, greatest(now(), (SELECT recorded_at FROM {table} "
+            "ORDER BY notification_id DESC LIMIT 1))) AS at, "
+            "setval(%s, %s), pg_notify(%s, %s)) AS moved RETURNING notification_id"
         ).format(table=self.table)
         self.sequence = f'{self.table.as_string()[:-1]}_notification_id_seq"'
 
@@ -93,9 +95,12 @@ class EnvelopeRecorder(PostgresApplicationRecorder):
         self._notify_channel(cursor)
 
     def insertion(
-        self, rows: Sequence[Row], positions: Sequence[int], recorded_at: datetime
+        self, rows: Sequence[Row], positions: Sequence[int], recorded_at: datetime | None
     ) -> tuple[QueryNoTemplate, Sequence[Any]]:
-        """The statement, with its values, that stores `rows` at these positions."""
+        """The statement, with its values, that stores `rows` at these positions.
+
+        Without a time it is that of the database when the transaction began.
+        """
         streams, versions, types, states, event_ids, occurred, actors, correlated, caused = zip(
             *rows, strict=True
         )
@@ -113,7 +118,7 @@ class EnvelopeRecorder(PostgresApplicationRecorder):
         )
         last = positions[-1]
         moved = (self.sequence, last, self.channel_name, str(last))
-        return self.insert_events_statement, (recorded_at, recorded_at, *columns, *moved)
+        return self.insert_events_statement, (*columns, recorded_at, *moved)
 
     def _insert_stored_events(
         self, curs: Cursor[DictRow], stored_events: Sequence[StoredEvent], **_: Any

@@ -21,10 +21,14 @@ class Held(NamedTuple):
 
 
 class States:
-    """The states used last. They may be stale: whoever takes one checks its version."""
+    """The states used last. They may be stale: whoever takes one checks its version.
+
+    Those put since the last `doubt` are the newest, if nobody else has written since then.
+    """
 
     def __init__(self, kept_max: int = KEPT_MAX) -> None:
         self._kept: OrderedDict[UUID, Held] = OrderedDict()
+        self._newest: dict[UUID, int] = {}
         self._kept_max = kept_max
 
     def get(self, stream_id: UUID) -> Held | None:
@@ -34,13 +38,24 @@ class States:
             self._kept.move_to_end(stream_id)
         return held
 
+    def newest(self, stream_id: UUID) -> int | None:
+        """The version of a stream, unless there is doubt about it."""
+        return self._newest.get(stream_id)
+
+    def doubt(self) -> None:
+        """Somebody else has written: any state may be stale from now on."""
+        self._newest.clear()
+
     def put(self, stream_id: UUID, held: Held) -> None:
         """Keep a committed state."""
         self._kept[stream_id] = held
+        self._newest[stream_id] = held.version
         self._kept.move_to_end(stream_id)
         if len(self._kept) > self._kept_max:
-            self._kept.popitem(last=False)
+            dropped, _ = self._kept.popitem(last=False)
+            self._newest.pop(dropped, None)
 
     def clear(self) -> None:
         """Forget all: the next commands read their streams."""
         self._kept.clear()
+        self._newest.clear()

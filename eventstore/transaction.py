@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import nullcontext, suppress
-from typing import TYPE_CHECKING, Any, NamedTuple, Self
+from typing import TYPE_CHECKING, Any, NamedTuple, Self, cast
 
 import orjson
 import psycopg
@@ -26,19 +26,21 @@ if TYPE_CHECKING:
 
     from eventstore.envelope import NewEvent, RecordedEvent, Row
     from eventstore.intent import Context
+    from eventstore.keys import Keyring
     from eventstore.log import Log
 
 # A lookup per stream reads one index page each; GROUP BY would read every version: on a stream of
 # 10,000 events 0.05 ms instead of 3 ms.
 # The clock is the server's, which here never runs backwards.
 KNOWN = """
-    SELECT NULL::uuid AS id, notification_id AS version, NULL::bytea AS hash, NULL::text AS key,
+    SELECT event_id AS id, notification_id AS version, NULL::bytea AS hash, NULL::text AS key,
         NULL::bytea AS digest, NULL::jsonb AS reply,
         greatest(clock_timestamp(), recorded_at) AS now, (
             SELECT max(notification_id) FROM log_events WHERE topic = 'subject.forgotten.v1'
         ) AS forgotten
     FROM (SELECT 1) AS one LEFT JOIN (
-        SELECT recorded_at, notification_id FROM log_events ORDER BY notification_id DESC LIMIT 1
+        SELECT recorded_at, notification_id, event_id FROM log_events
+        ORDER BY notification_id DESC LIMIT 1
     ) AS newest ON true
     UNION ALL
     SELECT id, version, NULL, NULL, NULL, NULL, NULL, NULL
@@ -66,11 +68,12 @@ KEEP = """
         SELECT * FROM unnest(%b::text[], %b::bytea[], %b::uuid[], %b::bigint[], %b::bigint[])
     )
     INSERT INTO idempotency (scope, key, digest, reply, stored_at)
-    SELECT scope, key, digest, reply::jsonb, %s
+    SELECT scope, key, digest, reply::jsonb, now()
     FROM unnest(%b::bytea[], %b::text[], %b::bytea[], %b::text[]) AS new(scope, key, digest, reply)
 """
 
 
+IDLE = psycopg.pq.TransactionStatus.IDLE
 PIECE = 64
 """So many events the server takes in while as many are encoded."""
 
@@ -87,11 +90,19 @@ class Sought(NamedTuple):
     """Of reservations."""
 
 
+class End(NamedTuple):
+    """The newest event of the log: its position, 0 if there is none, and its id."""
+
+    position: int
+    event_id: UUID | None
+
+
 class Known(NamedTuple):
     """What the log knows of what was sought."""
 
-    now: datetime
-    last_position: int
+    now: datetime | None
+    """By the clock of the database, if it was asked."""
+    end: End
     last_forgotten: int
     """Position of the newest event that somebody was forgotten."""
     heads: dict[UUID, int]
@@ -113,6 +124,7 @@ class Transaction:
     """
 
     known: Known
+    recorded_at: datetime | None
     last_position: int
     forgot: bool
     """Whether somebody was forgotten since this process last looked."""
@@ -126,13 +138,12 @@ class Transaction:
         self._forgetting: list[tuple[QueryNoTemplate, Sequence[Any]]] = []
 
     def __enter__(self) -> Self:
-        connection = self.cursor.connection
-        with connection.pipeline():
-            connection.execute("BEGIN", prepare=True)
-            connection.execute(self.log.envelopes.lock_statement, prepare=True)
+        with self.cursor.connection.pipeline():
+            self._send(self._locking())
             self.cursor.execute(KNOWN, _asked(self.sought), prepare=True)
         self.known = _known(self.sought, self.cursor)
-        self.last_position = self.known.last_position
+        self.recorded_at = self.known.now
+        self.last_position = self.known.end.position
         self.forgot = self.known.last_forgotten > self.log.forgotten.position
         if self.forgot:
             self.log.forgotten.heed(self.cursor)
@@ -153,6 +164,10 @@ class Transaction:
         else:
             self._roll_back()
 
+    def _locking(self) -> list[tuple[QueryNoTemplate, Sequence[Any]]]:
+        """The statements that begin the transaction and lock the log."""
+        return [("BEGIN", ()), (self.log.envelopes.lock_statement, ())]
+
     def _commit(self) -> None:
         connection = self.cursor.connection
         with connection.pipeline():
@@ -166,13 +181,19 @@ class Transaction:
             self.cursor.connection.execute(statement, values, prepare=True)
 
     def _roll_back(self) -> None:
-        with suppress(psycopg.Error):  # it may be the connection that was lost
-            self.cursor.execute("ROLLBACK")
+        if self.cursor.connection.info.transaction_status != IDLE:
+            with suppress(psycopg.Error):  # it may be the connection that was lost
+                self.cursor.execute("ROLLBACK")
 
     @property
     def now(self) -> datetime:
         """When this is recorded."""
-        return self.known.now
+        return cast("datetime", self.known.now)
+
+    @property
+    def forgets(self) -> bool:
+        """Whether somebody is forgotten by it."""
+        return bool(self._forgetting)
 
     def heads(self, streams: Iterable[UUID]) -> dict[UUID, int]:
         """The newest version of each stream; a stream without events is at 0."""
@@ -231,9 +252,13 @@ class Transaction:
             if made:
                 self._ending.append((MAKE, (root, arrays.ids(made), arrays.byteas(wrapped))))
             self.keys_made += made
-            self.keys_made += self.log.keys.load(self.cursor, subjects, make=True)
+            self.keys_made += self._keys_of(self.log.keys, subjects)
         self._forgetting += self.log.forgotten.destroying(events)
         return self._store_in_pieces(events)
+
+    def _keys_of(self, keys: Keyring, subjects: Iterable[UUID]) -> list[UUID]:
+        """Have the keys of persons at hand; those that had none get one. Returns whose."""
+        return keys.load(self.cursor, subjects, make=True)
 
     def _store_in_pieces(self, events: Sequence[NewEvent]) -> list[int]:
         """Store events; the server takes in each piece while the next one is encoded.
@@ -254,7 +279,7 @@ class Transaction:
         """`append` events that were made rows before."""
         positions = list(range(self.last_position + 1, self.last_position + 1 + len(rows)))
         if rows:
-            self._ending.append(self.log.envelopes.insertion(rows, positions, self.now))
+            self._ending.append(self.log.envelopes.insertion(rows, positions, self.recorded_at))
             self.last_position = positions[-1]
         return positions
 
@@ -293,7 +318,6 @@ class Transaction:
             arrays.ids(streams),
             arrays.bigints(begins),
             arrays.bigints_or_nulls(ends),
-            self.now,
             arrays.byteas([scope for scope, _ in replies]),
             arrays.texts([key for _, key in replies]),
             arrays.byteas([digest for digest, _ in replies.values()]),
@@ -329,8 +353,8 @@ def _known(sought: Sought, found: Cursor[DictRow]) -> Known:
     rows = found.fetchall()
     clock = next(row for row in rows if row["now"] is not None)
     heads = dict.fromkeys(sought.streams, 0)
-    last_position, last_forgotten = clock["version"] or 0, clock["forgotten"] or 0
-    known = Known(clock["now"], last_position, last_forgotten, heads, {}, {})
+    end = End(clock["version"] or 0, clock["id"])
+    known = Known(clock["now"], end, clock["forgotten"] or 0, heads, {}, {})
     for row in rows:
         if row["key"] is not None:
             known.replies[bytes(row["hash"]), row["key"]] = bytes(row["digest"]), row["reply"]

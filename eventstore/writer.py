@@ -2,8 +2,9 @@
 
 A batch is whatever came while the last commit was under way, and under load the price of a commit
 is shared by all in the batch. Only after a batch of many the writer waits a moment (ADR 45).
-Decisions are taken while the log is locked, on states checked against the newest versions, so a
-decision, a refusal included, is never stale and no race with another process is ever lost.
+Decisions are taken while the log is locked, on states checked against the newest versions; or, by
+who seems to write alone, before it is locked, and they count only if the log has not moved since
+(ADR 46). So a decision, a refusal included, is never stale, and no race is lost.
 """
 
 from __future__ import annotations
@@ -35,8 +36,10 @@ from eventstore.intent import (
     Receipt,
 )
 from eventstore.naming import NamesFarBehind
+from eventstore.optimistic import Outdated, Trust
 from eventstore.promise import Promise
 from eventstore.states import Held, States
+from eventstore.transaction import End
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -78,6 +81,7 @@ class Writer:
         self._thread: threading.Thread | None = None
         self._replies_swept = 0.0
         self._away_since: float | None = None
+        self._trust = Trust()
 
     def start(self) -> Self:
         """Begin to work off what is submitted."""
@@ -160,21 +164,51 @@ class Writer:
             return [outcome for intent in intents for outcome in self._outcomes([intent])]
 
     def _commit(self, intents: Sequence[Intent]) -> list[Outcome]:
-        """Decide and append in one transaction, through reconnections for a while."""
-        careful = False
-        batch: Batch | None = None
+        """Decide and append in one transaction: on trust if that is given, else under the lock."""
+        batch = Batch(self.log, self.states, intents, careful=False)
+        end = None if batch.has_to_look or self._replies_are_due() else self._trust.given
+        if end is None:
+            return self._commit_locked(intents, None, [])
         sent: list[UUID] = []
+        try:
+            presumed = batch.presumed(end)
+            with self.log.optimistic(presumed) as turn:
+                batch.decide(turn)
+                batch.must_prove(presumed.blank)
+                sent = batch.append(turn)
+        except (Outdated, IntegrityError, FarBehind, NamesFarBehind):
+            self._trust.broken()
+            return self._commit_locked(intents, None, [])
+        except LOST:
+            self._trust.broken()
+            return self._commit_locked(intents, batch, sent)
+        self._trust.proved(_end(turn, batch))
+        batch.publish()
+        return batch.outcomes
+
+    def _commit_locked(
+        self, intents: Sequence[Intent], batch: Batch | None, sent: list[UUID]
+    ) -> list[Outcome]:
+        """Decide and append under the lock of the log, through reconnections for a while.
+
+        With a `batch` whose events were `sent` already, it is looked first whether they arrived.
+        """
+        careful = False
         behind: Sequence[UUID] = ()
         while True:
             try:
                 self._catch_up(behind)
                 fresh = Batch(self.log, self.states, intents, careful=careful)
+                end = None
                 with self.log.transaction(fresh.sought()) as turn:
+                    if not self._trust.found(turn.known.end):
+                        self.states.doubt()
                     if batch is None or not sent or len(turn.recorded(sent)) < len(sent):
                         batch, sent = fresh, []
                         batch.decide(turn)
                         sent = batch.append(turn)
                         self._sweep_replies(turn)
+                        end = _end(turn, batch)
             except FarBehind as far:
                 behind = far.streams
             except NamesFarBehind as far:
@@ -188,6 +222,7 @@ class Writer:
                 self._wait_or_give_up(error, sent)
             else:
                 self._away_since = None
+                self._trust.end = end
                 batch.publish()
                 return batch.outcomes
 
@@ -213,10 +248,20 @@ class Writer:
             raise kind(said(kind, error)) from error
         time.sleep(0.1)
 
+    def _replies_are_due(self) -> bool:
+        return time.monotonic() - self._replies_swept > SWEEP_SECONDS or not self._replies_swept
+
     def _sweep_replies(self, turn: Transaction) -> None:
-        if time.monotonic() - self._replies_swept > SWEEP_SECONDS or not self._replies_swept:
+        if self._replies_are_due():
             turn.forget_replies(REPLIES_KEPT_DAYS)
             self._replies_swept = time.monotonic()
+
+
+def _end(turn: Transaction, batch: Batch) -> End | None:
+    """The newest event after a batch; None if it has to be looked who was forgotten."""
+    if turn.forgets:
+        return None
+    return End(turn.last_position, batch.events[-1].event_id) if batch.events else turn.known.end
 
 
 def said(kind: type[EventStoreError], error: Exception) -> str:
