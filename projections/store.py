@@ -9,6 +9,7 @@ from uuid import UUID
 import polars as pl
 
 from projections.fields import JSON, UUID_, polars_type, streamed
+from projections.inlet import Inlet
 from readmodels.bookmark import Bookmark
 from readmodels.schema import Column, Table, quoted, text
 
@@ -37,10 +38,7 @@ class Store:
         self._schema = f"{quoted(catalog)}.stored"
         self._bookmark = Bookmark(connection, self._schema)
         self._columns = {name: columns for t in tables for name, columns in t.parts().items()}
-        self._documents = {
-            part: {c.name for c in columns if c.type == JSON.sql}
-            for part, columns in self._columns.items()
-        }
+        self._inlets: dict[str, Inlet] = {}
         self.writing = False
         self._waiting: dict[str, list[pl.DataFrame]] = {}
         self.leftovers = "leftovers" in tables_of(connection, catalog)
@@ -106,9 +104,14 @@ class Store:
         """Let DuckDB have the rows that wait for it."""
         if waiting := self._waiting.pop(part, None):
             rows = waiting[0] if len(waiting) == 1 else pl.concat(waiting)
-            # Half of what it costs to name the rows first and to select them by it.
-            handed = streamed(rows, self._documents[part])
-            self._connection.from_arrow(handed).insert_into(self.named(part))
+            (self._inlets.get(part) or self._inlet(part)).put(rows)
+
+    def _inlet(self, part: str) -> Inlet:
+        documents = {c.name for c in self._columns[part] if c.type == JSON.sql}
+        inlet = self._inlets[part] = Inlet(
+            self._connection, part, self.named(part), self.schema(part), documents
+        )
+        return inlet
 
     def delete(self, part: str, keys: pl.DataFrame) -> None:
         """Take rows out of a table, by some of its columns."""
@@ -168,6 +171,7 @@ class Store:
         self._waiting = {}
         if self.writing:
             self.writing = False
+            self._inlets = {}
             self._connection.rollback()
 
     @contextmanager
