@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import copyreg
-import pickle
-import signal
 import sys
-from io import BytesIO
-from typing import TYPE_CHECKING, Any
-from uuid import UUID
+from typing import TYPE_CHECKING
 
 from eventstore.collector import collect_seldom
+from imports.apart import begin, dump, load
 from imports.rows import Rows
 from imports.spill import Spill
 
@@ -25,15 +21,14 @@ ROWS_AT_ONCE = 500
 
 def main() -> None:
     """Read what standard input says, and tell the rows on standard output."""
-    signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # nobody hears any more: that is the end
-    sys.path, work = pickle.load(sys.stdin.buffer)  # noqa: S301 - our own parent says it
+    begin()
     try:
-        for heard in _ready(work):
-            _say(heard)
+        for heard in _ready(load(sys.stdin.buffer)):
+            dump(heard, sys.stdout.buffer)
     except Exception as error:  # noqa: BLE001 - whoever wants the rows has to know
-        _say(error)
+        dump(error, sys.stdout.buffer)
     else:
-        _say(None)
+        dump(None, sys.stdout.buffer)
 
 
 def _ready(work: Work) -> Iterator[tuple[int, list[Row]]]:
@@ -52,20 +47,6 @@ def _ready(work: Work) -> Iterator[tuple[int, list[Row]]]:
             yield characters, ready
             ready, characters = [], 0
     yield characters, ready
-
-
-def _say(heard: object) -> None:
-    said = BytesIO()
-    pickler = pickle.Pickler(said, pickle.HIGHEST_PROTOCOL)
-    pickler.dispatch_table = copyreg.dispatch_table | {UUID: _id}
-    pickler.dump(heard)
-    sys.stdout.buffer.write(said.getbuffer())
-    sys.stdout.buffer.flush()
-
-
-def _id(id_: UUID) -> tuple[Any, ...]:
-    """An id in a third of the room and time that it takes by itself."""
-    return UUID, (None, id_.bytes)
 
 
 if __name__ == "__main__":

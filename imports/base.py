@@ -92,34 +92,36 @@ class Import:
         self._records = Records(log, recipe.referred_to, spill)
         self._now = datetime.now(UTC)
         self._tallies = [Tally() for _ in recipe.step]
-        self._lookouts = [
-            Lookout(step, log, spill, self.candidates, self._flight.land_all)
-            for step in recipe.step
-        ]
+        self._lookout = Lookout(recipe, log, self.candidates, self._tallies, self._flight.land_all)
 
     def run(self) -> Summary:
         """Do it; what is not taken is in `errors`, the rest in the log when this returns."""
         self.entry.start()
         self._declare_custom_fields()
-        first = {rows.step.file: rows for rows in reversed(self._rows)}
-        for together in [self._rows] if self.recipe.order else [[rows] for rows in self._rows]:
-            for rows in together:
-                self.summary.steps[rows.step.name] = self._tallies[rows.number]
-                self._lookouts[rows.number].begin(self.progress.known)
-            name = together[0].step.name if len(together) == 1 else self.recipe.name
-            self.progress.begin(name, sum(rows.size for rows in together))
-            read = [
-                rows.read(self.progress.read, first=rows is first[rows.step.file])
-                for rows in together
-            ]
-            for chunk in chunks(merge(*read, key=attrgetter("order")), CHUNK_ROWS):
-                self._take(chunk)
-                self.progress.done(len(chunk))
-            self._flight.land_all()
-            self.progress.end()
+        with self._lookout:
+            for together in [self._rows] if self.recipe.order else [[rows] for rows in self._rows]:
+                self._take_all(together)
         self.entry.end(self.summary.total)
         self.summary.end()
         return self.summary
+
+    def _take_all(self, together: Sequence[Rows]) -> None:
+        """Deal with the rows of a step, or with those of all steps in their order."""
+        first = {rows.step.file: rows for rows in reversed(self._rows)}
+        for rows in together:
+            self.summary.steps[rows.step.name] = self._tallies[rows.number]
+            self._lookout.begin(rows.step, self.progress.known, long=rows.apart)
+        name = together[0].step.name if len(together) == 1 else self.recipe.name
+        self.progress.begin(name, sum(rows.size for rows in together))
+        read = [
+            rows.read(self.progress.read, first=rows is first[rows.step.file]) for rows in together
+        ]
+        for chunk in chunks(merge(*read, key=attrgetter("order")), CHUNK_ROWS):
+            self._take(chunk)
+            self.progress.done(len(chunk))
+        self._flight.land_all()
+        self._lookout.end()
+        self.progress.end()
 
     def _step(self, row: Row) -> Step:
         return self.recipe.step[row.step]
@@ -209,12 +211,8 @@ class Import:
         """Ask the commands of a new row, each at its own time."""
         asked = [(one.at, one.command()) for one in row.asked if one.ask.new]
         self._must_have_happened(*(at for at, _ in asked))
-        if asked and not known.versions:
-            similar, left_out = self._lookouts[row.step].sees(row, asked[0][1])
-            self._tallies[row.step].similar += similar
-            self._tallies[row.step].left_out += left_out
-            if left_out:
-                return
+        if asked and not known.versions and self._lookout.leaves_out(row, asked[0][1]):
+            return
         event_id = None if known.taken_back else row.event
         latest, answers = known.latest, []
         for (at, command), id_ in zip(asked, command_ids(row, known), strict=True):
@@ -253,8 +251,9 @@ class Import:
         tally.skipped += outcome.skipped
         tally.events += outcome.events
         tally.clipped += outcome.clipped
-        self._lookouts[outcome.row.step].landed(outcome.row.stream_id, exists=bool(outcome.events))
-        if outcome.reasons:
+        exists, refused = bool(outcome.events), bool(outcome.reasons)
+        self._lookout.landed(outcome.row, exists=exists, refused=refused)
+        if refused:
             self._fail(outcome.row, outcome.reasons)
             return
         self._records.add(self._step(outcome.row).record, outcome.row.stream_id)

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from psycopg.rows import DictRow
 
     from imports.files import Line
+    from imports.known import Candidate
     from imports.recipe import Step
-    from imports.similar import Candidate
 
 
 @dataclass(slots=True)

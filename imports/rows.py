@@ -133,6 +133,8 @@ class Rows:
             needed += [*step.columns, *([recipe.order] if recipe.order else [])]
         self.table = Table(recipe, path, needed) if path else None
         self.size = path.stat().st_size if path else 0
+        self.apart = self.size >= apart.BYTES_MIN and not recipe.order
+        """Whether they are worth a process of their own."""
 
     def read(self, tell: Callable[[int], None], *, first: bool) -> Iterator[Row]:
         """Every row that the step is about; `tell` hears how many characters were read.
@@ -140,7 +142,7 @@ class Rows:
         Lines that cannot be told apart into cells are told by the `first` step on a file only.
         A long file is read by another process, which checks the commands as well.
         """
-        if self.path is None or self.size < apart.BYTES_MIN or self.recipe.order:
+        if self.path is None or not self.apart:
             return self.read_here(tell, first=first)
         work = apart.Work(self.recipe, self.number, self.reading, self.path, first)
         return apart.rows(work, tell)

@@ -1,157 +1,168 @@
 """Looking for records that a new row may be another of, by how alike they are.
 
-Who is there already is read from the log when the step begins, and goes with everybody whom the
-step adds into the spill: found by keyed hashes, sealed, and gone with the process. No table of the
-workspace learns of any of it.
+Who is there already is read from the log when a step begins, and is known with everybody whom the
+import adds. A row is looked for when it is certain what became of it and of all before it, so that
+what is told depends on the rows alone; if it may be left out for that, then before it is asked.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, Self
 
 from domain import EVENTS
 from domain.base import HIDDEN
-from imports.likeness import Compared, Traits, keys, score, traits
+from imports.known import Known, KnownApart, Measure, Note
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
+    from types import TracebackType
     from uuid import UUID
 
     from pydantic import BaseModel
 
     from eventstore.log import Log
-    from imports.recipe import Similar, Step
-    from imports.report import Candidates
+    from imports.known import Candidate
+    from imports.likeness import Compared
+    from imports.recipe import Recipe, Step
+    from imports.report import Candidates, Tally
     from imports.rows import Row
-    from imports.spill import Spill
 
-BLOCK_MAX = 30
-"""Of more who have one thing in common, those known first are compared."""
-
-TOLD_MAX = 5
-"""So many candidates of a row are told, the likest first."""
-
+NOTES_AT_ONCE = 500
 FIELDS: tuple[Compared, ...] = ("name", "email", "company", "phone")
 
 
-class Somebody(NamedTuple):
-    """A record that is known."""
-
-    id: UUID
-    kind: str
-    row: int | None
-    """In the file of this import, if it came from there."""
-    traits: Traits
-
-
-class Candidate(NamedTuple):
-    """A record that a row may be another of."""
-
-    of: Somebody
-    score: float
-    likeness: dict[Compared, float]
-
-    @property
-    def why(self) -> str:
-        """What is how alike, such as `name 0.94, phone 1.00`."""
-        return ", ".join(f"{field} {share:.2f}" for field, share in self.likeness.items())
-
-
 class Lookout:
-    """Who is known to a step, and which of its rows may be somebody known."""
+    """Who is known to an import, and which of its rows may be somebody known."""
 
     def __init__(
-        self, step: Step, log: Log, spill: Spill, told: Candidates, land: Callable[[], None]
+        self,
+        recipe: Recipe,
+        log: Log,
+        told: Candidates,
+        tallies: Sequence[Tally],
+        land: Callable[[], None],
     ) -> None:
-        self.step, self.similar, self.log, self.spill = step, step.similar, log, spill
-        self.told, self.land = told, land
-        self._kind: str = step.ask[0].aggregate
-        self._number = 0
-        self._under_way: set[UUID] = set()
+        self.recipe, self.log, self.told, self.tallies = recipe, log, told, tallies
+        self.land = land
+        self._known: Known | KnownApart = Known()
+        self._under_way: dict[UUID, tuple[Row, Note]] = {}
+        self._waiting: list[tuple[Row | None, Note]] = []
+        self._asked: list[tuple[Row | None, Note]] = []
 
-    def begin(self, tell: Callable[[int], None]) -> None:
-        """Get to know who is in the log; `tell` hears how many events were looked at."""
-        if self.similar is None:
+    def begin(self, step: Step, tell: Callable[[int], None], *, long: bool) -> None:
+        """Get to know who is in the log; `tell` hears how many events were looked at.
+
+        For rows of a `long` file, others are looked for by a process of its own.
+        """
+        if step.similar is None:
             return
-        among = self.similar.among or (self._kind,)
+        waits = step.similar.then == "skip"  # for each answer, so there would be nothing won
+        if long and not waits and isinstance(self._known, Known) and self._known.blank:
+            self._known = KnownApart()
+        among = step.similar.among or (step.ask[0].aggregate,)
         types = [
             stored
             for stored, event in EVENTS.items()
             if stored.split(".")[0] in among
             and (set(FIELDS) & set(event.model_fields) or ".retracted." in stored)
         ]
-        if not types:
-            return
-        for recorded in self.log.read(types=types):
-            if ".retracted." in recorded.event.type:
-                self._forget(recorded.stream_id)
-            else:
-                kind = recorded.event.type.split(".")[0]
-                self._meet(recorded.stream_id, kind, recorded.event)
+        for recorded in self.log.read(types=types) if types else ():
+            kind, event = recorded.event.type.split(".")[0], recorded.event
+            stays = ".retracted." not in event.type
+            self._note(Note(recorded.stream_id, kind, _fields(kind, event), stays=stays))
             tell(1)
 
-    def sees(self, row: Row, new: BaseModel) -> tuple[bool, bool]:
-        """Whether a new row may be somebody known, and whether it is left out for that."""
-        similar = self.similar
-        if similar is None:
-            return False, False
-        found = self._candidates(similar, row, new)
-        if any(one.of.id in self._under_way for one in found):
-            self.land()  # what is not there yet may never be
-            found = self._candidates(similar, row, new)
+    def leaves_out(self, row: Row, new: BaseModel) -> bool:
+        """Whether a new row, which asks `new` first, is left out for whoever it may be.
+
+        Otherwise it is looked for when it has landed.
+        """
+        step = self.recipe.step[row.step]
+        if step.similar is None:
+            return False
+        kind: str = step.ask[0].aggregate
+        measure = Measure(step.similar.weights, step.similar.at_least)
+        note = Note(row.stream_id, kind, _fields(kind, new), row.line.number, measure)
+        if step.similar.then == "skip":
+            found = self._look(note)
+            if any(one.of.id in self._under_way for one in found):
+                self.land()  # what is not there yet may never be
+                found = self._look(note)
+            if found:
+                self._tell(row, found)
+                return True
+            note = note._replace(measure=None)
+            self._note(note)
+        self._under_way.setdefault(row.stream_id, (row, note))
+        return False
+
+    def landed(self, row: Row, *, exists: bool, refused: bool) -> None:
+        """A row became a record, or was refused, or was there already."""
+        seen, note = self._under_way.pop(row.stream_id, (row, None))
+        if note is None:
+            return
+        if note.measure is None:
+            if refused and not exists:
+                self._note(note._replace(stays=False))
+        elif exists or refused:
+            self._note(note._replace(stays=exists), seen)
+
+    def end(self) -> None:
+        """Wait until all who are noted have been looked for."""
+        self._ask()
+        self._hear()
+
+    def _look(self, note: Note) -> list[Candidate]:
+        """Who somebody may be of all who are known by now."""
+        self.end()
+        self._known.ask([note._replace(stays=False)])
+        return self._known.answer()[0]
+
+    def _note(self, note: Note, row: Row | None = None) -> None:
+        self._waiting.append((row, note))
+        if len(self._waiting) == NOTES_AT_ONCE:
+            self._ask()
+
+    def _ask(self) -> None:
+        """Have notes taken; what becomes of them is heard when there are more."""
+        self._hear()
+        if self._waiting:
+            self._known.ask([note for _, note in self._waiting])
+            self._asked, self._waiting = self._waiting, []
+
+    def _hear(self) -> None:
+        if self._asked:
+            for (row, _), found in zip(self._asked, self._known.answer(), strict=True):
+                if row is not None and found:
+                    self._tell(row, found)
+            self._asked = []
+
+    def _tell(self, row: Row, found: Sequence[Candidate]) -> None:
+        step, tally = self.recipe.step[row.step], self.tallies[row.step]
+        then = step.similar.then if step.similar else ""
+        tally.similar += 1
+        tally.left_out += then == "skip"
         for one in found:
-            self.told.add(self.step, row.line, similar.then, one)
-        if found and similar.then == "skip":
-            return True, True
-        self._meet(row.stream_id, self._kind, new, row.line.number)
-        self._under_way.add(row.stream_id)
-        return bool(found), False
+            self.told.add(step, row.line, then, one)
 
-    def landed(self, id_: UUID, *, exists: bool) -> None:
-        """A row that was seen became a record, or did not."""
-        if id_ in self._under_way:
-            self._under_way.remove(id_)
-            if not exists:
-                self._forget(id_)
+    def __enter__(self) -> Self:
+        return self
 
-    def _meet(self, id_: UUID, kind: str, said: BaseModel, row: int | None = None) -> None:
-        """Know a record, or what is new about it."""
-        given = _fields(kind, said)
-        key = self._key(id_)
-        known: Somebody | None = self.spill.get(key)
-        if known is not None:
-            self._forget(id_)
-            kept = {name: trait for name, trait in known.traits.items() if name not in given}
-            row = known.row
-        else:
-            kept = {}
-        somebody = Somebody(id_, kind, row, {**kept, **traits(given)})
-        self.spill.put(key, somebody)
-        self.spill.block(key, self._hashes(somebody.traits))
-
-    def _forget(self, id_: UUID) -> None:
-        key = self._key(id_)
-        if known := self.spill.get(key):
-            self.spill.drop(key, self._hashes(known.traits))
-
-    def _candidates(self, similar: Similar, row: Row, new: BaseModel) -> list[Candidate]:
-        """Whom a row may be, the likest first."""
-        wanted = traits(_fields(self._kind, new))
-        found: list[Candidate] = []
-        for somebody in self.spill.near(self._hashes(wanted), BLOCK_MAX):
-            share, each = score(wanted, somebody.traits, similar.weights)
-            if share >= similar.at_least and somebody.id != row.stream_id:
-                found.append(Candidate(somebody, share, each))
-        return sorted(found, key=lambda one: (-one.score, one.of.id))[:TOLD_MAX]
-
-    def _key(self, id_: UUID) -> int:
-        """A number for each record, rising in the order they became known."""
-        number = self.spill.set_default(self.spill.hash(f"known {id_}"), self._number + 1)
-        self._number = max(self._number, number)
-        return number
-
-    def _hashes(self, known: Traits) -> list[int]:
-        return [self.spill.hash(key) for key in keys(known)]
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Of an import that breaks off, those are looked for whom nobody will look for again."""
+        try:
+            if error is not None and self._under_way:
+                with suppress(Exception):
+                    self.land()
+                    self.end()
+        finally:
+            self._known.close()
 
 
 def _fields(kind: str, said: BaseModel) -> dict[str, Any]:

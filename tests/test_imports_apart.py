@@ -16,7 +16,7 @@ import pytest
 
 from eventstore.workspace import Workspace
 from imports import apart
-from imports.apart import ReadingLost
+from imports.apart import ProcessLost
 from tests.imports_shop import CUSTOMERS, DEALS, run, shop, story
 from tests.test_imports_crash import many_deals, wait_for
 
@@ -89,19 +89,19 @@ def test_when_the_process_that_reads_is_killed_the_import_says_so_and_can_be_rep
     workspace, tmp_path, monkeypatch
 ):
     folder = shop(tmp_path / "shop", many_deals()[:ROWS])
-    hear = apart._hear
+    hear = apart.Process.hear
 
-    def hear_and_kill(said):
-        heard = hear(said)
+    def hear_and_kill(process):
+        heard = hear(process)
         if heard and len(heard[1]) == 500:  # the first of the deals
             for reader in readers():
                 reader.kill()
         return heard
 
-    monkeypatch.setattr(apart, "_hear", hear_and_kill)
-    with pytest.raises(ReadingLost, match="Import again"):
+    monkeypatch.setattr(apart.Process, "hear", hear_and_kill)
+    with pytest.raises(ProcessLost, match="Import again"):
         run(workspace, folder)
-    monkeypatch.setattr(apart, "_hear", hear)
+    monkeypatch.setattr(apart.Process, "hear", hear)
     summary, _ = run(workspace, folder)
     assert summary.total.failed == ROWS // 5
     with Workspace.open(tmp_path, workspace.database_url, "uninterrupted") as other:

@@ -7,6 +7,7 @@ import tomllib
 from typing import TYPE_CHECKING, Any
 from uuid import uuid5
 
+import psutil
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -16,17 +17,19 @@ from commands.base import handle
 from commands.contact import CreateContact, RenameContact
 from domain.user import SYSTEM
 from eventstore.envelope import uuid7
+from eventstore.workspace import Workspace
 from eventstore.writer import Context, Writer
+from imports import apart
+from imports.apart import Process, ProcessLost
 from imports.base import IMPORTS, Import
 from imports.likeness import keys, likeness, score, traits
 from imports.recipe import WEIGHTS, Recipe
 from imports.rehearsal import Rehearsal
-from imports.report import Candidates, Errors
+from imports.report import Candidates, Errors, Progress
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from eventstore.workspace import Workspace
     from imports.report import Tally
 
 RECIPE = """
@@ -54,7 +57,12 @@ NAMESPAKE = "4,Ann Miller,am@other.example.org,+1 555 010 9999,Other Inc"
 
 
 def run(
-    workspace: Workspace, folder: Path, *rows: str, similar: str = "", dry: bool = False
+    workspace: Workspace,
+    folder: Path,
+    *rows: str,
+    similar: str = "",
+    dry: bool = False,
+    progress: Progress | None = None,
 ) -> tuple[Tally, list[dict[str, str]], list[dict[str, str]]]:
     """Import cards; the counts, the candidates and the errors."""
     recipe = Recipe.model_validate(tomllib.loads(RECIPE.replace("SIMILAR", similar)))
@@ -67,7 +75,12 @@ def run(
         Writer(workspace.log) as live,
     ):
         writer: Any = Rehearsal(workspace.log) if dry else live
-        work = Import(recipe, file, workspace.log, writer, errors=errors, candidates=candidates)
+        work = Import(
+            *(recipe, file, workspace.log, writer),
+            errors=errors,
+            candidates=candidates,
+            progress=progress,
+        )
         total = work.run().total
     return total, lines(told), lines(failed)
 
@@ -109,6 +122,72 @@ def test_a_row_is_not_left_out_for_one_that_was_refused(workspace, tmp_path):
     )
     assert (total.imported, total.failed, told) == (1, 1, [])
     assert "already has this lead.email" in errors[0]["reason"]
+
+
+def test_a_row_that_comes_twice_is_looked_for_once(workspace, tmp_path):
+    total, [told], _ = run(workspace, tmp_path, ANN, ANN_MISTYPED, ANN_MISTYPED)
+    assert (total.imported, total.unchanged, total.similar, told["row"]) == (2, 1, 1, "3")
+
+
+def many_cards(people: int) -> list[str]:
+    """Cards of people, each followed by one with a typing error, and some that are refused."""
+    cards: list[str] = []
+    for number in range(people):
+        end = f"+49 30 {1_000_000 + number},Acme {number % 7} GmbH"
+        cards.append(f"{number},Ann Mill{number}er,ann{number}@acme.example.com,{end}")
+        email = f"ann{number}@acme.example.com" if number % 3 == 0 else ""
+        cards.append(f"{number}b,Ann Mil{number}ler,{email},{end}")
+    return cards
+
+
+def test_the_same_is_told_whoever_looks_for_it(workspace, tmp_path, monkeypatch):
+    cards = many_cards(700)
+    total, told, errors = run(workspace, tmp_path, *cards)
+    monkeypatch.setattr(apart, "BYTES_MIN", 0)
+    with Workspace.open(tmp_path, workspace.database_url, "apart") as other:
+        assert run(other, tmp_path, *cards) == (total, told, errors)
+        again, told_again, _ = run(other, tmp_path, *cards[::2], ANN_MISTYPED)
+    assert (total.imported, total.failed) == (700 + 466, 234)
+    assert {int(one["candidate_row"]) for one in told} == set(range(2, 1402, 2))
+    assert (again.unchanged, again.similar, told_again) == (700, 0, [])
+
+
+def test_a_process_that_looks_and_is_killed_ends_the_import(workspace, tmp_path, monkeypatch):
+    monkeypatch.setattr(apart, "BYTES_MIN", 0)
+    say = Process.say
+
+    def say_and_kill(process, thing):
+        say(process, thing)
+        if isinstance(thing, list) and len(thing) == 500:  # notes
+            for child in psutil.Process().children():
+                if "imports.known_child" in child.cmdline():
+                    child.kill()
+
+    monkeypatch.setattr(Process, "say", say_and_kill)
+    cards = many_cards(700)
+    with pytest.raises(ProcessLost, match="Import again"):
+        run(workspace, tmp_path, *cards)
+    monkeypatch.setattr(Process, "say", say)
+    total, _, _ = run(workspace, tmp_path, *cards)
+    assert (total.rows, total.failed) == (1_400, 234)
+    assert total.unchanged > 0
+
+
+class BrokenOff(Progress):
+    """Somebody has seen enough, and presses Ctrl-C."""
+
+    def done(self, rows: int) -> None:
+        raise KeyboardInterrupt(rows)
+
+
+@pytest.mark.parametrize("bytes_min", [0, apart.BYTES_MIN])
+def test_what_an_import_took_before_it_was_broken_off_is_told(
+    workspace, tmp_path, monkeypatch, bytes_min
+):
+    monkeypatch.setattr(apart, "BYTES_MIN", bytes_min)
+    with pytest.raises(KeyboardInterrupt, match="500"):
+        run(workspace, tmp_path, *many_cards(700), progress=BrokenOff())
+    assert len(lines(tmp_path / "candidates.csv")) >= 250
 
 
 def test_records_of_other_kinds_are_looked_at_under_what_they_are_called_now(workspace, tmp_path):
