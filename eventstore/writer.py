@@ -54,10 +54,11 @@ __all__ = ["Context", "IdempotencyKey", "Intent", "Looks", "Outcome", "Receipt",
 
 WAITING_MAX = 10_000
 BATCH_MAX = 500
-GATHER_FROM, GATHER_SECONDS = 8, 0.004
-"""After a batch of so many, those who were just answered have a moment to ask again. Otherwise the
-next batch is the half of them that had to wait, and each of two halves pays for a whole commit. An
-import asks without waiting for each answer, and has its writer gather for 0 seconds."""
+GATHER_FROM, GATHER_SECONDS = 8, 0.010
+"""After a batch of so many, those who were just answered have a moment to ask again: until as many
+wait as were answered, or for 10 milliseconds. Otherwise the next batch is the half of them that had
+to wait, and each of two halves pays for a whole commit. An import asks without waiting for each
+answer, and has its writer gather for 0 seconds."""
 
 REPLIES_KEPT_DAYS = 7
 SWEEP_SECONDS = 3600.0
@@ -78,6 +79,9 @@ class Writer:
         self.waiting_max = waiting_max
         self.gather_seconds = gather_seconds
         self._waiting: queue.SimpleQueue[Intent | None] = queue.SimpleQueue()
+        self._expected = 0
+        """As how many are waited for; 0: nobody is."""
+        self._all_there = threading.Event()
         self._thread: threading.Thread | None = None
         self._replies_swept = 0.0
         self._away_since: float | None = None
@@ -92,6 +96,8 @@ class Writer:
     def close(self) -> None:
         """Work off what waits, then stop."""
         if self._thread is not None:
+            self.gather_seconds = 0.0
+            self._all_there.set()
             self._waiting.put(None)
             self._thread.join()
             self._thread = None
@@ -124,6 +130,8 @@ class Writer:
             return Promise(Overloaded(told))
         promise = Promise()
         self._waiting.put(Intent(stream_id, of, decide, context, promise, looks))
+        if self._expected and self._waiting.qsize() >= self._expected:
+            self._all_there.set()
         return promise
 
     def _run(self) -> None:
@@ -147,8 +155,15 @@ class Writer:
                 intent.promise.keep(outcome)
             if last:
                 return
-            if len(intents) >= GATHER_FROM and self.waiting < BATCH_MAX:
-                time.sleep(self.gather_seconds)
+            if len(intents) >= GATHER_FROM:
+                self._gather(len(intents))
+
+    def _gather(self, answered: int) -> None:
+        self._all_there.clear()
+        self._expected = min(answered, BATCH_MAX)
+        if self.gather_seconds and self.waiting < self._expected:
+            self._all_there.wait(self.gather_seconds)
+        self._expected = 0
 
     def _outcomes(self, intents: Sequence[Intent]) -> list[Outcome]:
         try:

@@ -283,3 +283,16 @@ def test_two_writers_see_each_others_events_at_once(workspace: Workspace):
         do(one, DisqualifyLead(reason="spam"), lead)
         with pytest.raises(LeadNotOpen, match="disqualified"):
             do(two, QUALIFY, lead)
+
+
+def test_those_who_were_answered_are_waited_for_until_all_have_asked_again(workspace: Workspace):
+    with Writer(workspace.log, gather_seconds=60) as writer:
+        pause = threading.Event()
+        blocker = hold(writer, pause)
+        first = [handle(writer, capture(number), uuid7(), ask()) for number in range(10)]
+        pause.set()
+        wait([blocker, *first])
+        again = [handle(writer, capture(10 + number), uuid7(), ask()) for number in range(10)]
+        wait(again)
+    times = [recorded.recorded_at for recorded in workspace.log.read()]
+    assert len(set(times[10:])) == 1
