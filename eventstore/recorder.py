@@ -101,24 +101,10 @@ class EnvelopeRecorder(PostgresApplicationRecorder):
 
         Without a time it is that of the database when the transaction began.
         """
-        streams, versions, types, states, event_ids, occurred, actors, correlated, caused = zip(
-            *rows, strict=True
-        )
-        columns = (
-            arrays.bigints(positions),
-            arrays.ids(streams),
-            arrays.bigints(versions),
-            arrays.texts(types),
-            arrays.byteas(states),
-            arrays.ids(event_ids),
-            arrays.moments_or_nulls(occurred),
-            arrays.ids(actors),
-            arrays.ids(correlated),
-            arrays.ids_or_nulls(caused),
-        )
         last = positions[-1]
         moved = (self.sequence, last, self.channel_name, str(last))
-        return self.insert_events_statement, (*columns, recorded_at, *moved)
+        values = (arrays.bigints(positions), *columns(rows), recorded_at, *moved)
+        return self.insert_events_statement, values
 
     def _insert_stored_events(
         self, curs: Cursor[DictRow], stored_events: Sequence[StoredEvent], **_: Any
@@ -148,6 +134,24 @@ class EnvelopeRecorder(PostgresApplicationRecorder):
             prepare=True,
         )
         return [envelope(row) for row in cursor.fetchall()]
+
+
+def columns(rows: Sequence[Row]) -> tuple[arrays.Array, ...]:
+    """Rows as one array per column, in the order of `Row`."""
+    streams, versions, types, states, event_ids, occurred, actors, correlated, caused = zip(
+        *rows, strict=True
+    )
+    return (
+        arrays.ids(streams),
+        arrays.bigints(versions),
+        arrays.texts(types),
+        arrays.byteas(states),
+        arrays.ids(event_ids),
+        arrays.moments_or_nulls(occurred),
+        arrays.ids(actors),
+        arrays.ids(correlated),
+        arrays.ids_or_nulls(caused),
+    )
 
 
 def envelope(row: DictRow) -> StoredEnvelope:

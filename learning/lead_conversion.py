@@ -36,6 +36,7 @@ CUSTOM_FIELDS_MAX = 500
 
 
 KINDS: tuple[EngagementKind, ...] = get_args(EngagementKind)
+ENGAGEMENTS = {kind: f"engagements.{kind}" for kind in KINDS}
 NOT_QUALIFIED: dict[str, Feature] = dict.fromkeys(("budget", "authority", "need", "timeline"))
 
 
@@ -126,7 +127,7 @@ class LeadConversion(Learner):
     def _features(self, lead: LeadSeen) -> dict[str, Feature]:
         return {
             **lead.features,
-            **{f"engagements.{kind}": lead.engaged.get(kind, 0) for kind in KINDS},
+            **{name: lead.engaged.get(kind, 0) for kind, name in ENGAGEMENTS.items()},
             **{f"custom.{name}": lead.custom.get(name) for name in self.custom_fields},
             "engagements": sum(lead.engaged.values()),
             "recycled": lead.recycled,

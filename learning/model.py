@@ -9,12 +9,12 @@ from __future__ import annotations
 import math
 from bisect import bisect_left
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from river import linear_model, optim, preprocessing
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping, Sequence
 
 Feature = bool | float | str | None
 """What a model may be told: a category, a number, yes or no, or that nothing is known."""
@@ -37,6 +37,10 @@ DIGITS = 9
 
 DEVIATIONS_MAX = 4.0
 """A number further from its mean, in standard deviations, counts as this far."""
+
+TERMS_MAX = 2_000
+"""Between two outcomes an input says the same again: that much of it is kept (9 µs of each
+prediction, not 30)."""
 
 
 @dataclass(slots=True)
@@ -88,14 +92,21 @@ class BinnedLogisticRegression:
         self._regression = linear_model.LogisticRegression(
             optimizer=optim.AdaGrad(learning_rate, eps=epsilon), intercept_lr=intercept_lr
         )
+        self._weights: dict[str, float] = {}  # those of the regression, which copies all it tells
+        self._terms: dict[tuple[Any, ...], float] = {}
         self._edges: dict[str, list[float]] = {}
         self._unbinned: dict[str, list[float]] = {}
         self._categories: dict[str, dict[str, None]] = {}
         self._averages: dict[str, Average] = {}
 
+    def __getstate__(self) -> dict[str, Any]:
+        """What a copy needs: the terms that are kept follow from the rest."""
+        return self.__dict__ | {"_terms": {}}
+
     def learn_one(self, x: Mapping[str, Feature], y: bool) -> None:  # noqa: FBT001 - as in river
         """Learn that `x` came out as `y`."""
-        for name in sorted(x):
+        names = sorted(x)
+        for name in names:
             value = x[name]
             if isinstance(value, str):
                 known = self._categories.setdefault(name, {})
@@ -103,14 +114,15 @@ class BinnedLogisticRegression:
                     known[value] = None
             elif _is_number(value):
                 self._take_in(name, _bounded(value))
-        encoded = list(self._encoded(x))
-        before = dict(self._regression.weights)
+        encoded = [(name, *seen) for name in names for seen in self._encoded(name, x[name])]
         self._regression.learn_one({token: part for _, token, part in encoded}, y)
-        after = self._regression.weights
-        for name in x:
+        before, after = self._weights, self._regression.weights
+        for name in names:
             self._averages.setdefault(name, Average()).rows += 1
         for name, token, part in encoded:
             self._averages[name].add(token, part, before.get(token, 0.0), after.get(token, 0.0))
+        self._weights = after
+        self._terms.clear()
         self.learned += 1
 
     def predict_proba_one(self, x: Mapping[str, Feature]) -> dict[bool, float]:
@@ -125,17 +137,36 @@ class BinnedLogisticRegression:
         apart from it: one that is always the same gives 0. These are not an account of the
         prediction but its very terms: see `chance_of`.
         """
-        weights = self._regression.weights
-        shares = dict.fromkeys(sorted(x), 0.0)
-        for name, token, part in self._encoded(x):
-            shares[name] += weights.get(token, 0.0) * part
-        usual = {name: self._averages[name].share for name in shares if name in self._averages}
-        intercept = math.fsum([self._regression.intercept, *usual.values()])
-        return {INTERCEPT: round(intercept, DIGITS)} | {
-            # Adding 0 makes -0.0, which JSON would keep, a plain zero.
-            name: round(share - usual.get(name, 0.0), DIGITS) + 0.0
-            for name, share in shares.items()
-        }
+        names = tuple(sorted(x))
+        found = self._terms.get(names)
+        if found is None:
+            found = self._terms[names] = self._intercept(names)
+        terms = {INTERCEPT: found}
+        for name in names:
+            value = x[name]
+            key = (name, value, value.__class__)  # for True equals 1.0
+            found = self._terms.get(key)
+            if found is None:
+                found = self._terms[key] = self._term(name, value)
+            terms[name] = found
+        if len(self._terms) > TERMS_MAX:
+            self._terms.clear()
+        return terms
+
+    def _intercept(self, names: Sequence[str]) -> float:
+        """What all these inputs give on average, and the bare intercept."""
+        usual = [self._averages[name].share for name in names if name in self._averages]
+        return round(math.fsum([self._regression.intercept, *usual]), DIGITS)
+
+    def _term(self, name: str, value: Feature) -> float:
+        """What an input gives beyond its average."""
+        share = 0.0
+        for token, part in self._encoded(name, value):
+            share += self._weights.get(token, 0.0) * part
+        if average := self._averages.get(name):
+            share -= average.share
+        # Adding 0 makes -0.0, which JSON would keep, a plain zero.
+        return round(share, DIGITS) + 0.0
 
     def _take_in(self, name: str, value: float) -> None:
         self._scaler.learn_one({name: value})  # type: ignore[no-untyped-call]
@@ -150,33 +181,37 @@ class BinnedLogisticRegression:
             )
             del self._unbinned[name]
 
-    def _encoded(self, x: Mapping[str, Feature]) -> Iterator[tuple[str, str, float]]:
-        """What the regression sees of `x`, as (input, token, value)."""
-        for name in sorted(x):
-            value = x[name]
-            if isinstance(value, str):
-                known = self._categories.get(name, {})
-                told_apart = value in known or len(known) < CATEGORIES_MAX
-                yield name, f"{name}={value}" if told_apart else f"{name}~other", 1.0
-            elif _is_number(value):
-                number = _bounded(value)
-                scaled = self._scaler.transform_one({name: number})  # type: ignore[no-untyped-call]
-                yield name, name, max(-DEVIATIONS_MAX, min(DEVIATIONS_MAX, scaled[name]))
-                if name in self._edges:
-                    yield name, f"{name}@{bisect_left(self._edges[name], number)}", 1.0
-            else:
-                yield name, f"{name}~{value}", 1.0
+    def _encoded(self, name: str, value: Feature) -> Sequence[tuple[str, float]]:
+        """What the regression sees of one input, as (token, part)."""
+        if isinstance(value, str):
+            known = self._categories.get(name, ())
+            told_apart = value in known or len(known) < CATEGORIES_MAX
+            return ((f"{name}={value}" if told_apart else f"{name}~other", 1.0),)
+        if not _is_number(value):
+            return ((f"{name}~{value}", 1.0),)
+        number = _bounded(value)
+        # As the scaler has it, which would make two dicts of each number: 0.9 µs.
+        variance = self._scaler.vars.get(name, 0.0)
+        scaled = (number - self._scaler.means[name]) / variance**0.5 if variance else 0.0
+        deviations = (name, max(-DEVIATIONS_MAX, min(DEVIATIONS_MAX, scaled)))
+        edges = self._edges.get(name)
+        if edges is None:
+            return (deviations,)
+        return (deviations, (f"{name}@{bisect_left(edges, number)}", 1.0))
 
 
 def chance_of(contributions: Mapping[str, float]) -> float:
     """The probability whose log-odds are the sum of `contributions`.
 
-    The sum is correctly rounded, so it does not depend on the order of the terms.
+    The sum is correctly rounded, so it does not depend on the order of the terms. Raises
+    ValueError when they are beyond all numbers: then the model has learned nonsense.
 
     >>> chance_of({"intercept": 0.0}), chance_of({"intercept": -3.0, "source": 3.0})
     (0.5, 0.5)
     """
     log_odds = math.fsum(contributions.values())
+    if not math.isfinite(log_odds):
+        raise ValueError(f"log-odds of {log_odds}")
     if log_odds >= 0:
         return 1.0 / (1.0 + math.exp(-min(log_odds, 700.0)))
     odds = math.exp(max(log_odds, -700.0))

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from functools import partial
 from itertools import islice
 from random import Random
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 import psycopg
@@ -21,9 +21,9 @@ from commands.base import handle
 from commands.lead import CaptureLead
 from domain.score import ScoreRecorded, score_id
 from domain.user import MODELS
+from eventstore import saying
 from eventstore.envelope import NewEvent, uuid7
 from eventstore.errors import EventStoreError
-from eventstore.transaction import Transaction
 from eventstore.workspace import Workspace
 from eventstore.writer import Context, Writer
 from learning import LEARNERS, follower, snapshot
@@ -78,7 +78,7 @@ def catch_up(workspace: Workspace, learner: type[Learner]) -> Follower:
     started = Follower(workspace, learner())
     while started.step():
         pass
-    keep_bookmarks(workspace.log, [started])
+    keep_bookmarks([started])
     return started
 
 
@@ -129,17 +129,18 @@ def test_cut_off_anywhere_nothing_is_said_twice_or_left_out(
     monkeypatch.setattr(follower, "BATCH_EVENTS", 40)
     monkeypatch.setattr(follower, "SNAPSHOT_EVENTS", 100)
     chance = Random(3)  # noqa: S311 - the same every time
-    track = Transaction.track
+    say = saying.say
 
-    def cut_off(turn: Transaction, name: str, position: int) -> None:
-        """Die before the bookmark is moved, or after: either way before the commit."""
+    def cut_off(*asked: Any) -> bool:
+        """Die before what is said is sent, or before it is heard that it was stored."""
         moment = chance.random()
-        if moment > 0.2:
-            track(turn, name, position)
+        done = moment > 0.2 and say(*asked)
         if moment < 0.4:
             raise KeyboardInterrupt
+        return done
 
-    monkeypatch.setattr(Transaction, "track", cut_off)
+    monkeypatch.setattr(follower, "say", cut_off)
+    monkeypatch.setattr(follower, "PIECE_SAID", 16)
     cuts = 0
     for _ in range(1_000):
         try:

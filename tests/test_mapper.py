@@ -9,13 +9,17 @@ from uuid import UUID
 import orjson
 import pytest
 from eventsourcing.persistence import StoredEvent
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from domain import EVENTS
+from domain.base import Event
 from domain.lead import LeadQualified
 from eventstore import mapper
 from eventstore.envelope import NewEvent, StoredEnvelope, uuid7
 from eventstore.errors import EnvelopeMissing
 from eventstore.mapper import EventMapper, UnknownEventType
+from tests.arbitrary import arbitrary
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 FIELDS = {"budget": 1, "authority": 2, "need": 3, "timeline": 4, "evidence": None}
@@ -43,6 +47,12 @@ def test_personal_fields_cannot_be_written_without_keys():
     new = NewEvent(uuid7(), UUID(int=1), 1, None, UUID(int=2), UUID(int=3), None, event)
     with pytest.raises(EnvelopeMissing, match="no keys"):
         EventMapper(None).to_stored_event(new)
+
+
+@settings(max_examples=400, deadline=None)
+@given(event=st.sampled_from(sorted(mapper.BARE, key=str)).flatmap(arbitrary))
+def test_a_bare_event_is_written_as_pydantic_writes_it(event: Event):
+    assert orjson.dumps(event.__dict__) == event.model_dump_json().encode()
 
 
 def test_an_older_shape_is_lifted(monkeypatch: pytest.MonkeyPatch):
