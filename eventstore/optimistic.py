@@ -33,7 +33,12 @@ UNMOVED = """
     SELECT 1 / (event_id = %b::uuid)::integer FROM log_events
     ORDER BY notification_id DESC LIMIT 1
 """
-FAILED = (psycopg.errors.DivisionByZero, psycopg.IntegrityError)
+FAILED = (
+    psycopg.errors.DivisionByZero,
+    psycopg.IntegrityError,
+    psycopg.errors.PipelineAborted,  # may be said in place of what failed before it
+)
+"""What the database says when something was presumed wrongly; nothing was stored then."""
 
 
 class Outdated(Exception):
@@ -67,7 +72,7 @@ class OptimisticTransaction(Transaction):
 
     def __enter__(self) -> Self:
         end, heads, blank, sought, dated = self._presumed
-        heads |= dict.fromkeys(blank, 0)
+        heads = heads | dict.fromkeys(blank, 0)
         self.known = Known(None, end, 0, heads, {}, {})
         if sought.streams or dated:
             found = seek(self.cursor, sought)
@@ -85,11 +90,9 @@ class OptimisticTransaction(Transaction):
     ) -> None:
         try:
             super().__exit__(kind, error, trace)
-        except psycopg.Error as failed:
-            error = failed
-            if not _presumed_wrongly(error):
-                raise
-        if _presumed_wrongly(error):
+        except FAILED as failed:
+            raise Outdated from failed
+        if isinstance(error, FAILED):
             raise Outdated from error
 
     def _locking(self) -> list[tuple[QueryNoTemplate, Sequence[Any]]]:
@@ -103,13 +106,6 @@ class OptimisticTransaction(Transaction):
                 self._send(self._ending)
             self._ending.clear()
         return super()._keys_of(keys, missing)
-
-
-def _presumed_wrongly(error: BaseException | None) -> bool:
-    """Whether the database found that out; what it then says of later statements may hide it."""
-    while error is not None and not isinstance(error, FAILED):
-        error = error.__context__
-    return error is not None
 
 
 class Trust:
@@ -140,5 +136,6 @@ class Trust:
     def found(self, end: End) -> bool:
         """Where the log ended when it was locked; whether that is where this process left it."""
         alone = end == self.end
-        self._left -= alone and self._left > 0
+        if alone and self._left:
+            self._left -= 1
         return alone
