@@ -30,6 +30,8 @@ class Carried:
         """Drop what waits: after a transaction that was rolled back."""
         self._waiting: list[pl.DataFrame] = []
         """Batch by batch; of an entity that is in several the last counts."""
+        self._new = False
+        """Whether the last of them was not copied yet."""
         self._outdated = [self._none.select(self._entity)]
         self._stored = self._store.count(self._part) > 0
 
@@ -56,8 +58,17 @@ class Carried:
 
     def put(self, rows: pl.DataFrame) -> None:
         """Keep one row for each of these entities, which `of` was asked for before."""
-        # Copied: the rows of a batch are views that would keep all of its texts in memory.
-        self._waiting.append(pl.DataFrame(rows[self._none.columns].to_arrow()))
+        self._waiting.append(rows[self._none.columns])
+        self._new = True
+
+    def keep(self) -> None:
+        """Let what waits be there for longer than the batch it is of.
+
+        It is copied: the rows of a batch are views that would keep all of its texts in memory.
+        """
+        if self._new:
+            self._waiting[-1] = pl.DataFrame(self._waiting[-1].to_arrow())
+            self._new = False
         if len(self._waiting) > FRAMES_MAX:
             self._waiting = [self._last()]
 
@@ -69,7 +80,7 @@ class Carried:
             self._store.append(self._part, self._last())
             self._stored = True
             self._outdated = self._outdated[:1]
-            self._waiting = []
+            self._waiting, self._new = [], False
 
     def _last(self) -> pl.DataFrame:
         """One row for each entity that waits."""

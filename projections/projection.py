@@ -87,6 +87,11 @@ class Projection:
         carried.put(versions.current())
         return versions.rows
 
+    def keep(self) -> None:
+        """Have what was taken wait for a later `settle`."""
+        for carried in self._carried.values():
+            carried.keep()
+
     def settle(self, *, fully: bool = False) -> None:
         """Write the rows carried in memory, move the bookmark, commit.
 

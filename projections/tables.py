@@ -220,6 +220,8 @@ class Tables:
                 self._take(batch)
             if settle:
                 self.settle()
+            else:
+                self._each(Projection.keep)
         except BaseException:
             for projection in self._projections:
                 projection.abandon()
