@@ -90,17 +90,16 @@ class Table:
 
     def _cells(self, record: Mapping[str, Any]) -> Cells:
         cells: dict[str, Any] = {}
+        exact = self.recipe.exact
         for column, missing, correct in self._columns:
             value = record[column]
             if isinstance(value, str):
-                text = self._meant(value)
+                text = self._exactly(value) if exact else value.strip()
                 value = None if text in missing else correct.get(text, text)
             cells[column] = value
         return cells
 
-    def _meant(self, text: str) -> str:
-        if not self.recipe.exact:
-            return text.strip()
+    def _exactly(self, text: str) -> str:
         return text if self._typed else text.removeprefix(MARK)
 
     def _open(self) -> TextIO:

@@ -124,6 +124,7 @@ class Rows:
         self.asks = [AskOfRow(recipe, ask, n, reading) for n, ask in enumerate(step.ask)]
         takes_all = any(ask.takes_all_custom for ask in step.ask)
         declared = recipe.custom.get(step.ask[0].aggregate, {}) if takes_all else {}
+        self._keeps = [name for name in ("id", "event", "by") if getattr(step, name) is not None]
         self._custom = [
             (name, reading.reader(field.source, field.type)) for name, field in declared.items()
         ]
@@ -164,7 +165,7 @@ class Rows:
 
     def _row(self, line: Line, key: str | None) -> Row:
         reasons: list[str] = [] if key else [f"{self.step.key} is missing: it names the row"]
-        kept = {name: self._id(line.cells, name, reasons) for name in ("id", "event", "by")}
+        kept = {name: self._id(line.cells, name, reasons) for name in self._keeps}
         self._order = self._place(line.cells, reasons)
         custom = _read(self._custom, line.cells, reasons)
         asked = tuple(
@@ -172,19 +173,17 @@ class Rows:
             for ask in self.asks
             if holds(ask.ask.when, line.cells)
         )
-        stream_id = kept["id"] or self.reading.id_of(self.step.record, key or "")
+        stream_id = kept.get("id") or self.reading.id_of(self.step.record, key or "")
         row_id = derived(self.reading.namespace, f"row of {self.step.name}\x1f{key}")
         version = version_of(row_id, _digest(custom, asked))
         if self.spill.set_default(key_of(row_id), key_of(version)) != key_of(version):
             reasons.append(f"{self.step.key} {key!r} stands in this file before, with other values")
-        row = Row(line, stream_id, row_id, version, asked, tuple(reasons), self.number)
-        return row._replace(order=self._order, event=kept["event"], actor=kept["by"])
+        own = (tuple(reasons), self.number, self._order, kept.get("event"), kept.get("by"))
+        return Row(line, stream_id, row_id, version, asked, *own)
 
-    def _id(self, cells: Cells, name: str, reasons: list[str]) -> UUID | None:
-        """The id in the column that a step names under `name`, if it names one."""
+    def _id(self, cells: Cells, name: str, reasons: list[str]) -> UUID:
+        """The id in the column that a step names under `name`."""
         column = getattr(self.step, name)
-        if column is None:
-            return None
         text = cells[column]
         try:
             return UUID(as_text(text))

@@ -27,6 +27,11 @@ TABLES = """
     CREATE TABLE thing (key INTEGER PRIMARY KEY, sealed BLOB NOT NULL);
     CREATE TABLE block (hash INTEGER, key INTEGER, PRIMARY KEY (hash, key)) WITHOUT ROWID;
 """
+NEAR = """
+    SELECT thing.key, sealed
+    FROM (SELECT key FROM block WHERE hash = ? ORDER BY key LIMIT ?) AS found
+    CROSS JOIN thing ON thing.key = found.key
+"""
 
 
 def key_of(id_: UUID) -> int:
@@ -100,14 +105,14 @@ class Spill:
         self._disk.execute("DELETE FROM thing WHERE key = ?", (key,))
 
     def near(self, hashes: Iterable[int], limit: int) -> list[Any]:
-        """Things found under any of these hashes: of each hash, so many with the lowest keys."""
-        keys: dict[int, None] = {}
+        """Things found under any of these hashes: of each hash, so many with the lowest keys.
+
+        One statement for each hash: with one for each thing, a look among many took a fifth longer.
+        """
+        sealed: dict[int, bytes] = {}
         for hash_ in hashes:
-            found = self._disk.execute(
-                "SELECT key FROM block WHERE hash = ? ORDER BY key LIMIT ?", (hash_, limit)
-            )
-            keys |= dict.fromkeys(key for (key,) in found)
-        return [self.get(key) for key in keys]
+            sealed |= self._disk.execute(NEAR, (hash_, limit)).fetchall()
+        return [self._opened(key, one) for key, one in sealed.items()]
 
     def _opened(self, key: int, sealed: bytes) -> Any:
         bound = key.to_bytes(8, "big", signed=True)
