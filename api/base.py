@@ -9,7 +9,7 @@ from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
-from typing import TYPE_CHECKING, Annotated, Any, TypeVar, cast
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple, TypeVar, cast
 from uuid import UUID, uuid5
 
 import orjson
@@ -25,7 +25,7 @@ from api.problems import problems
 from commands.base import Command, handle
 from domain.undo import Conflicts
 from domain.values import Moment
-from eventstore.envelope import uuid7
+from eventstore.envelope import uuid7, written
 from eventstore.errors import OccurredInTheFuture
 from eventstore.writer import Context, IdempotencyKey
 
@@ -57,8 +57,7 @@ class Reply(BaseModel):
     """Of an undo: later changes that it left as they are. Otherwise it is not there."""
 
 
-@dataclass(frozen=True, slots=True)
-class Wish:
+class Wish(NamedTuple):
     """What comes with a command beside its body."""
 
     caller: Identity
@@ -293,7 +292,8 @@ def _key(
     """The client's key, scoped to who asks at which door; of the body only a keyed hash is kept."""
     if wish.key is None:
         return None
-    fields = f"{id} {wish.occurred_at} {command.model_dump_json()}"
+    body = command.__pydantic_serializer__.to_json(command).decode()
+    fields = f"{written(id)} {wish.occurred_at} {body}"
     return IdempotencyKey(
         scope=_scope(node.keys, wish.caller.actor, entrance.path),
         key=named(node.keys, wish.key),

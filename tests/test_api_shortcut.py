@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import socket
+import time
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 from uuid import UUID, uuid4
@@ -215,6 +216,26 @@ def test_a_large_command_goes_the_long_way(ann: httpx.Client, taken):
     body = LEAD | {"name": "x" * 70_000}
     assert ann.post("/leads", json=body).status_code == 422
     assert taken == ["/leads"]
+
+
+@pytest.mark.usefixtures("ann")
+def test_a_connection_is_closed_when_it_was_idle_for_long_enough(address, key, monkeypatch):
+    made = Shortcut.connection_made
+
+    def hurried(self: Shortcut, transport: Any) -> None:
+        made(self, transport)
+        self.timeout_keep_alive = 0.3  # type: ignore[assignment]
+
+    monkeypatch.setattr(Shortcut, "connection_made", hurried)
+    parts = urlsplit(address)
+    with socket.create_connection((parts.hostname, parts.port), timeout=10) as wire:
+        for _ in range(4):  # longer in all, but never idle for so long
+            wire.sendall(request(f"/leads/{uuid4()}/capture", LEAD, key))
+            assert wire.recv(65_536).startswith(b"HTTP/1.1 201 ")
+            time.sleep(0.15)
+        began = time.monotonic()
+        assert wire.recv(1) == b""
+        assert time.monotonic() - began > 0.1
 
 
 def test_who_hangs_up_stops_nothing(address, key, ann: httpx.Client):
