@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 from typing import TYPE_CHECKING, Any, NamedTuple, TextIO
 
-from imports import parquet
 from imports.recipe import RecipeInvalid
 from imports.source import as_text
 
@@ -52,6 +51,8 @@ class Table:
 
     def _header(self) -> list[str]:
         if self._typed:
+            from imports import parquet  # noqa: PLC0415 - 25 MB, and a tenth of a second
+
             try:
                 return parquet.header(self.path)
             except parquet.NoParquet as error:
@@ -64,6 +65,8 @@ class Table:
         if not self._typed:
             yield from self._written(tell)
             return
+        from imports import parquet  # noqa: PLC0415 - as above
+
         for number, values in enumerate(parquet.records(self.path, tell), start=2):
             record = {name: as_text(value) for name, value in values.items() if value is not None}
             yield Line(number, record, self._cells(values))

@@ -16,7 +16,7 @@ from domain.values import NIL
 from eventstore.envelope import derived
 from imports import apart
 from imports.files import Line, Table
-from imports.source import as_text, columns_of, kind_of, settled
+from imports.source import Reading, as_text, columns_of, kind_of, settled
 from imports.spill import key_of
 from imports.values import Unreadable
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from commands.base import Command
     from imports.recipe import Ask, Condition, Recipe, Step
-    from imports.source import Cells, Read, Reading
+    from imports.source import Cells, Read
     from imports.spill import Spill
 
 
@@ -173,7 +173,8 @@ class Rows:
             for ask in self.asks
             if holds(ask.ask.when, line.cells)
         )
-        stream_id = kept.get("id") or self.reading.id_of(self.step.record, key or "")
+        # What is asked once is not remembered: 17 MB.
+        stream_id = kept.get("id") or Reading.id_of(self.reading, self.step.record, key or "")
         row_id = derived(self.reading.namespace, f"row of {self.step.name}\x1f{key}")
         version = version_of(row_id, _digest(custom, asked))
         if self.spill.set_default(key_of(row_id), key_of(version)) != key_of(version):

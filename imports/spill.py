@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from uuid import UUID
 
-CACHE_KILOBYTES = 32_000
+CACHE_KILOBYTES = 16_000
 NONCE_BYTES = 12
 TABLES = """
     CREATE TABLE number (key INTEGER PRIMARY KEY, value INTEGER NOT NULL);
