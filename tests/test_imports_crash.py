@@ -53,9 +53,11 @@ def start(folder: Path, workspace: Workspace) -> subprocess.Popen[bytes]:
 def wait_for(workspace: Workspace, position: int, process: subprocess.Popen[bytes]) -> None:
     """Wait until the log is that long."""
     until = time.monotonic() + PATIENCE_SECONDS
+    ended = False
     while workspace.log.last_position() < position:
         assert time.monotonic() < until
-        assert process.poll() is None, "the import ended before it was killed"
+        assert not ended, "the import ended before it came so far"
+        ended = process.poll() is not None
         time.sleep(0.002)
 
 
