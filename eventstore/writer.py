@@ -195,6 +195,7 @@ class Writer:
             self._trust.broken()
             return self._commit_locked(intents, None, [])
         except LOST:
+            self.states.clear()  # the database may come back as a copy that lacks the newest events
             self._trust.broken()
             return self._commit_locked(intents, batch, sent)
         self._trust.proved(_end(turn, batch))
