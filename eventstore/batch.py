@@ -20,7 +20,7 @@ from eventstore.naming import NamesFarBehind, Naming, named_by
 from eventstore.optimistic import Outdated, Presumed
 from eventstore.replies import outcome_to_reply, reply_to_outcome
 from eventstore.reservations import Claims, Reservations
-from eventstore.states import Held
+from eventstore.states import Held, blank
 from eventstore.transaction import Sought
 
 if TYPE_CHECKING:
@@ -150,9 +150,10 @@ class Batch:
         unknown: list[UUID] = []
         for intent in self.intents:
             for stream_id in (intent.stream_id, *intent.looks.streams):
-                version = self.states.newest(stream_id)
-                if version is not None:
-                    heads[stream_id] = version
+                held = self.states.newest(stream_id)
+                if held is not None:
+                    self._held[stream_id] = held
+                    heads[stream_id] = held.version
                 elif intent.looks.starts and stream_id == intent.stream_id:
                     blank.add(stream_id)
                 elif stream_id not in blank:
@@ -225,7 +226,7 @@ class Batch:
             head = self._heads[stream_id] = self.turn.heads([stream_id])[stream_id]
         held = self.states.get(stream_id)
         if held is None or held.version > head or (held.version and not isinstance(held.state, of)):
-            held = Held(0, of())
+            held = blank(of)
         if held.version < head:
             tail = self.turn.tail(stream_id, held.version)
             if tail and tail[0].event.type.split(".")[0] != aggregate_of(of):

@@ -10,8 +10,8 @@ YOUNG_OBJECTS = 10_000
 50,000 took 16 to 55, and everybody waits meanwhile."""
 
 YOUNG_COLLECTIONS = 500
-"""What has outlived one look is a state or a key, as good as never garbage: to go through 500,000 of
-them again takes 170 milliseconds."""
+"""What has outlived one look is a state or a key and as good as never garbage; to go through half a
+million of those again takes 170 milliseconds."""
 
 MIDDLE_COLLECTIONS = 10
 

@@ -46,7 +46,8 @@ LOAD = "SELECT subject, wrapped, root FROM subject_key WHERE subject = ANY(%b::u
 LOAD_OR_MAKE = """
     WITH made AS (
         INSERT INTO subject_key (subject, wrapped, root)
-        SELECT subject, wrapped, %b FROM unnest(%b::uuid[], %b::bytea[]) AS new(subject, wrapped)
+        SELECT subject, wrapped, (SELECT number FROM root_key WHERE number = %b)
+        FROM unnest(%b::uuid[], %b::bytea[]) AS new(subject, wrapped)
         WHERE NOT EXISTS (SELECT FROM subject_key WHERE subject_key.subject = new.subject)
     )
     SELECT subject, wrapped, root FROM subject_key WHERE subject = ANY(%b::uuid[])
@@ -55,7 +56,8 @@ LOAD_OR_MAKE = """
 
 MAKE = """
     INSERT INTO subject_key (subject, wrapped, root)
-    SELECT subject, wrapped, %b FROM unnest(%b::uuid[], %b::bytea[]) AS new(subject, wrapped)
+    SELECT subject, wrapped, (SELECT number FROM root_key WHERE number = %b)
+    FROM unnest(%b::uuid[], %b::bytea[]) AS new(subject, wrapped)
 """
 
 

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
     import pyarrow as pa
     from eventsourcing.persistence import InfrastructureFactory, Mapper
+    from eventsourcing.postgres import ConnectionPool, PostgresDatastore
     from psycopg import Cursor
     from psycopg.rows import DictRow
 
@@ -102,6 +103,10 @@ class Log(Application[UUID]):
             }
         )
         self.table = self.envelopes.table
+        one = {"POSTGRES_POOL_SIZE": "1", "POSTGRES_MAX_OVERFLOW": "0"}
+        self.turns = _factory(Environment("turns", self.env | one), schema).datastore
+        """Where those have a connection whose turn it is to write: one after the other the same,
+        for which PostgreSQL has at hand what it needs. A batch costs it a tenth less."""
         self.borrowed = False
         """Whether the connections are another one's, who will close them."""
         self.bookmarks = Bookmarks(self.envelopes.datastore)
@@ -116,11 +121,7 @@ class Log(Application[UUID]):
 
     def construct_factory(self, env: Environment) -> InfrastructureFactory[Any]:
         """PostgreSQL, with the workspace's schema as the search path of every connection."""
-        factory = PostgresFactory(env)
-        kwargs = cast("dict[str, Any]", factory.datastore.pool.kwargs)
-        kwargs["options"] = f"-csearch_path={self.schema}"
-        factory.datastore.pool.reconnect_timeout = RECONNECT_SECONDS_MAX
-        return factory
+        return _factory(env, self.schema)
 
     def construct_mapper(self) -> Mapper[UUID]:
         """Plain JSON under explicit names."""
@@ -136,6 +137,11 @@ class Log(Application[UUID]):
     def envelopes(self) -> EnvelopeRecorder:
         """The recorder, by its own type."""
         return cast("EnvelopeRecorder", self.recorder)
+
+    @property
+    def pools(self) -> tuple[ConnectionPool[Any], ...]:
+        """The connections for questions, and the one for turns to write."""
+        return self.envelopes.datastore.pool, self.turns.pool
 
     @contextmanager
     def transaction(self, sought: Sought = NOTHING_SOUGHT) -> Iterator[Transaction]:
@@ -156,7 +162,7 @@ class Log(Application[UUID]):
     def _turn(self, kind: Callable[[Log, Cursor[DictRow]], T]) -> Iterator[T]:
         turn: T | None = None
         try:
-            with self._connection() as connection:
+            with self._connection(self.turns) as connection:
                 turn = kind(self, connection.cursor())
                 with turn:
                     yield turn
@@ -168,7 +174,10 @@ class Log(Application[UUID]):
     @contextmanager
     def cursor(self) -> Iterator[Cursor[DictRow]]:
         """A cursor on the workspace's schema, each statement its own transaction."""
-        with self._connection() as connection, connection.cursor() as cursor:
+        with (
+            self._connection(self.envelopes.datastore) as connection,
+            connection.cursor() as cursor,
+        ):
             yield cursor
 
     def state_of(self, event: Event) -> type[State[Any]]:
@@ -325,16 +334,17 @@ class Log(Application[UUID]):
             listener.close()
 
     @contextmanager
-    def _connection(self) -> Iterator[psycopg.Connection[DictRow]]:
-        """A connection of the pool; that the database is away is told in our own words."""
+    def _connection(self, datastore: PostgresDatastore) -> Iterator[psycopg.Connection[DictRow]]:
+        """A connection of a pool; that the database is away is told in our own words."""
         connection: psycopg.Connection[DictRow] | None = None
         try:
-            with self.envelopes.datastore.get_connection() as connection:
+            with datastore.get_connection() as connection:
                 yield connection
         except AWAY as error:
             if connection is not None and connection.closed:
                 # Where one connection was lost the others were, most likely.
-                self.envelopes.datastore.pool.drain()
+                for pool in self.pools:
+                    pool.drain()
             raise Unavailable(str(error)) from error
 
     def _disconnect(self) -> None:
@@ -351,7 +361,16 @@ class Log(Application[UUID]):
             return
         while self._opened:
             self._opened.pop().close()
+        self.turns.close()
         super().close()
+
+
+def _factory(env: Environment, schema: str) -> PostgresFactory:
+    factory = PostgresFactory(env)
+    kwargs = cast("dict[str, Any]", factory.datastore.pool.kwargs)
+    kwargs["options"] = f"-csearch_path={schema}"
+    factory.datastore.pool.reconnect_timeout = RECONNECT_SECONDS_MAX
+    return factory
 
 
 def _subjects(rows: Sequence[StoredEnvelope]) -> Iterator[UUID]:

@@ -141,6 +141,11 @@ MIGRATIONS: tuple[str, ...] = (
     """
     DELETE FROM idempotency;
     """,
+    # Keys are made by who has locked the log, and root keys go by who has: to ask once for all keys
+    # of a batch is enough, and a trigger would ask for each.
+    """
+    ALTER TABLE subject_key DROP CONSTRAINT a_key_is_wrapped_under_a_root_key;
+    """,
 )
 
 

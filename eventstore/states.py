@@ -20,6 +20,14 @@ class Held(NamedTuple):
     state: State[Any]
 
 
+BLANK: dict[type[Any], Held] = {}
+
+
+def blank(of: type[State[Any]]) -> Held:
+    """The state of a stream without events: the same one each time, for nobody changes a state."""
+    return BLANK.get(of) or BLANK.setdefault(of, Held(0, of()))
+
+
 class States:
     """The states used last. They may be stale: whoever takes one checks its version.
 
@@ -28,7 +36,7 @@ class States:
 
     def __init__(self, kept_max: int = KEPT_MAX) -> None:
         self._kept: OrderedDict[UUID, Held] = OrderedDict()
-        self._newest: dict[UUID, int] = {}
+        self._newest: dict[UUID, Held] = {}
         self._kept_max = kept_max
 
     def get(self, stream_id: UUID) -> Held | None:
@@ -38,8 +46,8 @@ class States:
             self._kept.move_to_end(stream_id)
         return held
 
-    def newest(self, stream_id: UUID) -> int | None:
-        """The version of a stream, unless there is doubt about it."""
+    def newest(self, stream_id: UUID) -> Held | None:
+        """The state of a stream, unless there is doubt about it."""
         return self._newest.get(stream_id)
 
     def doubt(self) -> None:
@@ -48,8 +56,7 @@ class States:
 
     def put(self, stream_id: UUID, held: Held) -> None:
         """Keep a committed state."""
-        self._kept[stream_id] = held
-        self._newest[stream_id] = held.version
+        self._kept[stream_id] = self._newest[stream_id] = held
         self._kept.move_to_end(stream_id)
         if len(self._kept) > self._kept_max:
             dropped, _ = self._kept.popitem(last=False)

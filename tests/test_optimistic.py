@@ -192,6 +192,13 @@ def trusting(workspace: Workspace) -> Iterator[Writer]:
         yield writer
 
 
+@pytest.fixture
+def elsewhere(workspace: Workspace) -> Iterator[Workspace]:
+    """The same workspace, as another process has it."""
+    with Workspace.open(workspace.directory, workspace.database_url) as opened:
+        yield opened
+
+
 def decided(writer: Writer, lead: UUID, command: Command[Any]) -> Promise:
     """Ask, and wait until it was decided, for the first time at least."""
     once = threading.Event()
@@ -205,36 +212,33 @@ def decided(writer: Writer, lead: UUID, command: Command[Any]) -> Promise:
     return promise
 
 
-def test_who_has_been_alone_decides_before_the_log_is_free(trusting: Writer, workspace: Workspace):
+def test_who_has_been_alone_decides_before_the_log_is_free(trusting: Writer, elsewhere: Workspace):
     lead = uuid7()
     do(trusting, capture("ann@example.com"), lead)
-    with workspace.log.transaction():
+    with elsewhere.log.transaction():
         promise = decided(trusting, lead, QUALIFY)
         assert not promise.done()
     assert promise.result(10).version == 2
 
 
-def test_what_somebody_else_wrote_meanwhile_is_heeded(trusting: Writer, workspace: Workspace):
+def test_what_somebody_else_wrote_meanwhile_is_heeded(trusting: Writer, elsewhere: Workspace):
     lead = uuid7()
     do(trusting, capture("ann@example.com"), lead)
     given_up = LeadDisqualified(reason="spam", note="")
-    with workspace.log.transaction() as turn:
+    with elsewhere.log.transaction() as turn:
         promise = decided(trusting, lead, QUALIFY)
         turn.append([NewEvent(uuid7(), lead, 2, None, ANN, uuid7(), None, given_up)])
     with pytest.raises(LeadNotOpen):
         promise.result(10)
 
 
-def test_a_refusal_is_not_told_on_what_may_be_old(trusting: Writer, workspace: Workspace):
+def test_a_refusal_is_not_told_on_what_may_be_old(trusting: Writer, elsewhere: Workspace):
     lead = uuid7()
     do(trusting, capture("ann@example.com"), lead)
     do(trusting, DisqualifyLead(reason="spam"), lead)
-    with (
-        Workspace.open(workspace.directory, workspace.database_url) as other,
-        Writer(other.log) as elsewhere,
-    ):
-        do(elsewhere, RetractLead(reason="by mistake"), lead)
-        do(elsewhere, capture("ann@example.com"), lead)
+    with Writer(elsewhere.log) as other:
+        do(other, RetractLead(reason="by mistake"), lead)
+        do(other, capture("ann@example.com"), lead)
     for number in range(5):  # it looks under the lock again, and trusts again
         do(trusting, capture(f"other{number}@example.com"), uuid7())
     assert do(trusting, QUALIFY, lead).version == 5

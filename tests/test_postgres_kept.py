@@ -138,7 +138,8 @@ def test_one_that_is_stuck_is_started_again_and_health_tells_meanwhile(
         listening(node) as address,
         httpx.Client(base_url=address, timeout=60) as http,
     ):
-        node.workspace.log.envelopes.datastore.pool.timeout = 1.0
+        for pool in node.workspace.log.pools:
+            pool.timeout = 1.0
         assert http.get("/health").status_code == 200
         make_stuck(server)
         with pytest.raises(psycopg.OperationalError, match="in recovery mode"):

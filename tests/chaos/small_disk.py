@@ -71,7 +71,8 @@ def main(directory: Path, what: str) -> None:
 
 def fill_up(directory: Path, disk: Disk, postgres: EmbeddedPostgres, what: str) -> dict[str, Any]:
     with Workspace.open(directory / "keys", postgres.url) as workspace, Writer(workspace.log) as w:
-        workspace.log.envelopes.datastore.pool.timeout = 1.0
+        for pool in workspace.log.pools:
+            pool.timeout = 1.0
         client = Asking(w)
         client.engage(20)
         before = Pidfile.read(postgres.cluster)

@@ -59,7 +59,8 @@ def writer(workspace: Workspace) -> Iterator[Writer]:
 def impatient(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
     """Nobody waits long for a database that stays away."""
     monkeypatch.setattr(eventstore.writer, "RECONNECT_SECONDS", 0.5)
-    monkeypatch.setattr(workspace.log.envelopes.datastore.pool, "timeout", 0.2)
+    for pool in workspace.log.pools:
+        monkeypatch.setattr(pool, "timeout", 0.2)
 
 
 def ask(**more: Any) -> Context:
@@ -179,7 +180,8 @@ def test_over_http_it_is_said_that_the_outcome_is_unknown(
 ):
     monkeypatch.setattr(eventstore.writer, "RECONNECT_SECONDS", 0.5)
     with Node.open(tmp_path, line.url) as node, Client(node, ANN) as ann:
-        monkeypatch.setattr(node.workspace.log.envelopes.datastore.pool, "timeout", 0.2)
+        for pool in node.workspace.log.pools:
+            monkeypatch.setattr(pool, "timeout", 0.2)
         node.sealer.close()  # or one of its commits might be the one that is cut
         key = {"Idempotency-Key": "k-1"}
         item = {"command": "CaptureLead", "fields": CaptureLead.example, "key": "k-2"}
