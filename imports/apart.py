@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from imports.recipe import Recipe
-    from imports.rows import Row
+    from imports.rows import Packed
     from imports.source import Reading
 
 BYTES_MIN = 2_000_000
@@ -82,8 +82,8 @@ class Work(NamedTuple):
     """Whether the step is the first on the file."""
 
 
-def rows(work: Work, tell: Callable[[int], None]) -> Iterator[Row]:
-    """The rows of a step; `tell` hears how many characters were read."""
+def rows(work: Work, tell: Callable[[int], None]) -> Iterator[Packed]:
+    """The rows of a step, packed; `tell` hears how many characters were read."""
     process = Process("imports.apart_child")
     try:
         process.say(work)

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from imports.apart import Work
-    from imports.rows import Row
+    from imports.rows import Packed
 
 ROWS_AT_ONCE = 500
 
@@ -31,8 +31,8 @@ def main() -> None:
         dump(None, sys.stdout.buffer)
 
 
-def _ready(work: Work) -> Iterator[tuple[int, list[Row]]]:
-    """Rows whose commands were checked, so many at once."""
+def _ready(work: Work) -> Iterator[tuple[int, list[Packed]]]:
+    """Rows that were checked, so many at once."""
     recipe, characters = work.recipe, 0
 
     def read(more: int) -> None:
@@ -40,9 +40,9 @@ def _ready(work: Work) -> Iterator[tuple[int, list[Row]]]:
         characters += more
 
     step = Rows(recipe, recipe.step[work.step], work.reading, work.path, Spill())
-    ready: list[Row] = []
+    ready: list[Packed] = []
     for row in step.read_here(read, first=work.first):
-        ready.append(row.checked())
+        ready.append(row.packed())
         if len(ready) == ROWS_AT_ONCE:
             yield characters, ready
             ready, characters = [], 0

@@ -28,9 +28,9 @@ from imports.again import SHARED
 from imports.change import Change, fixed_differences
 from imports.files import find, lookup_table
 from imports.flight import Flight
-from imports.past import Past, Records, recorded, versions_of
+from imports.past import BLANK, Past, Records, recorded, versions_of
 from imports.report import Candidates, Errors, Progress, Summary, Tally
-from imports.rows import Rows, references
+from imports.rows import Rows
 from imports.runs import Entry
 from imports.similar import Lookout
 from imports.source import Reading, settled
@@ -152,7 +152,7 @@ class Import:
         past = versions_of(self.log, readable, self.entry.reverts)
         done = self._done(readable, past)
         for row in chunk:
-            known, tally = past.get(row.id, Past()), self._tallies[row.step]
+            known, tally = past.get(row.id, BLANK), self._tallies[row.step]
             tally.rows += 1
             if reasons := row.reasons or lacking.get(row.id) or self._others(row, known, done):
                 self._fail(row, reasons)
@@ -171,7 +171,9 @@ class Import:
 
     def _lacking(self, chunk: Sequence[Row]) -> dict[UUID, list[str]]:
         """What rows refer to and does not exist, by their ids."""
-        wanted = [(row.id, *found) for row in chunk for found in references(row, self._step(row))]
+        wanted = [(row.id, *found) for row in chunk for found in row.refers]
+        if not wanted:
+            return {}
         absent = self._records.lacking(record for _, record, _ in wanted)
         lacking: dict[UUID, list[str]] = {}
         for row_id, record, told in wanted:
@@ -183,7 +185,9 @@ class Import:
         """Rows of which every command was obeyed before, with how many those are."""
         ids: dict[UUID, list[UUID]] = {}
         for row in chunk:
-            known = past.get(row.id, Past())
+            known = past.get(row.id, BLANK)
+            if known is BLANK and not row.event:
+                continue
             here = known.versions[-1:] == (row.version,)
             if row.event and (here or not known.taken_back):
                 ids[row.id] = [] if here else [row.event]  # it has one command, so all is there
@@ -209,15 +213,17 @@ class Import:
 
     def _ask_for_new(self, row: Row, known: Past) -> None:
         """Ask the commands of a new row, each at its own time."""
-        asked = [(one.at, one.command()) for one in row.asked if one.ask.new]
-        self._must_have_happened(*(at for at, _ in asked))
-        if asked and not known.versions and self._lookout.leaves_out(row, asked[0][1]):
+        asked = [one for one in row.asked if one.ask.new]
+        commands = [one.command() for one in asked]
+        self._must_have_happened(*(one.at for one in asked))
+        if asked and not known.versions and self._lookout.leaves_out(row, commands[0]):
             return
-        event_id = None if known.taken_back else row.event
         latest, answers = known.latest, []
-        for (at, command), id_ in zip(asked, command_ids(row, known), strict=True):
+        for one, command, id_ in zip(asked, commands, command_ids(row, known), strict=True):
+            at, happened = one.at, one.at or self._now
             clipped = at is not None and latest is not None and at < latest
-            latest = max(filter(None, (at or self._now, latest)))
+            latest = happened if latest is None else max(happened, latest)
+            event_id = None if known.taken_back else row.event or one.event_id
             answer = self._flight.ask(row, command, at, id_, clipped=clipped, event_id=event_id)
             answers.append(answer)
         self._flight.add(row, answers, known=False)
@@ -266,8 +272,7 @@ class Import:
 
     def _fail(self, row: Row, reasons: Iterable[str]) -> None:
         self._tallies[row.step].failed += 1
-        step, line = self._step(row), row.line
-        self.errors.add(step.file, line.number, step.name, "; ".join(reasons), line.record)
+        self.errors.add(self._step(row), row.line, "; ".join(reasons))
 
 
 def command_ids(row: Row, known: Past) -> list[UUID]:
@@ -275,7 +280,10 @@ def command_ids(row: Row, known: Past) -> list[UUID]:
     again = f"again {known.taken_back}." if known.taken_back else ""
     if revision := known.revision(row.version):
         return [derived(row.version, f"{again}{revision}")]
-    return [derived(row.version, f"{again}0.{one.number}") for one in row.asked if one.ask.new]
+    new = [one for one in row.asked if one.ask.new]
+    if again:
+        return [derived(row.version, f"{again}0.{one.number}") for one in new]
+    return [one.id for one in new]
 
 
 def chunks(items: Iterator[T], size: int) -> Iterator[list[T]]:

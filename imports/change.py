@@ -69,11 +69,14 @@ def fixed_differences(
     changeable = {name for command in changes for name in type(command).model_fields}
     was = dict(created.event)
     was["custom"] = was.get("custom", {}) | _visible(was.get("custom_personal"))
-    given = asked.values
+    command = asked.command()
     differences = [
         f"{name} cannot change from {_said(was[name])} to {_said(value)}"
-        for name, value in asked.command().fields().items()
-        if name in given and name in was and name not in changeable and was[name] != value
+        for name, value in command.fields().items()
+        if name in command.model_fields_set
+        and name in was
+        and name not in changeable
+        and was[name] != value
     ]
     return differences + _moved(asked, created)
 

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import csv
+import json
 from typing import TYPE_CHECKING, Any, NamedTuple, TextIO
+
+import orjson
 
 from imports.recipe import RecipeInvalid
 from imports.source import as_text
@@ -21,12 +24,18 @@ class Line(NamedTuple):
 
     number: int
     """As a spreadsheet counts: the header is row 1."""
-    record: dict[str, str]
-    """As it stands there."""
+    record: bytes
+    """As it stands there, as JSON: it is seldom looked at, and goes from process to process."""
     cells: Cells
     """Trimmed and corrected, columns that are needed only."""
     problem: str = ""
     """Why its cells cannot be told apart."""
+
+    @property
+    def told(self) -> str:
+        """The record, for people."""
+        read = json.loads(self.record.decode("utf-8", "surrogatepass"))
+        return json.dumps(read, ensure_ascii=False)
 
 
 MARK = "'"
@@ -69,7 +78,7 @@ class Table:
 
         for number, values in enumerate(parquet.records(self.path, tell), start=2):
             record = {name: as_text(value) for name, value in values.items() if value is not None}
-            yield Line(number, record, self._cells(values))
+            yield Line(number, _kept(record), self._cells(values))
 
     def _written(self, tell: Callable[[int], None]) -> Iterator[Line]:
         with self._open() as file:
@@ -78,9 +87,9 @@ class Table:
             for number, row in enumerate(rows, start=2):
                 record = dict(zip(header, row, strict=False))
                 if problem := self._problem(row, header):
-                    yield Line(number, record, {}, problem)
+                    yield Line(number, _kept(record), {}, problem)
                 elif row:
-                    yield Line(number, record, self._cells(record))
+                    yield Line(number, _kept(record), self._cells(record))
 
     def _problem(self, row: list[str], header: list[str]) -> str:
         if row and len(row) != len(header):
@@ -129,6 +138,13 @@ def lookup_table(recipe: Recipe, lookup: Lookup, path: Path) -> dict[str, str | 
     lines = Table(recipe, path, (lookup.key, lookup.value)).lines()
     found = ((line.cells.get(lookup.key), line.cells.get(lookup.value)) for line in lines)
     return {as_text(key): value for key, value in found if key is not None}
+
+
+def _kept(record: Mapping[str, str]) -> bytes:
+    try:
+        return orjson.dumps(record)
+    except TypeError:  # bytes that are no text
+        return json.dumps(record, ensure_ascii=False).encode("utf-8", "surrogatepass")
 
 
 def _heard(file: TextIO, tell: Callable[[int], None]) -> Iterator[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from eventstore import arrays
 from imports.runs import revert_id
 from imports.spill import key_of
 
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     from datetime import datetime
     from uuid import UUID
 
+    from psycopg import Cursor
     from psycopg.rows import DictRow
 
     from eventstore.log import Log
@@ -20,14 +22,21 @@ if TYPE_CHECKING:
     from imports.spill import Spill
 
 # LATERAL: one look into the index per record, however little the planner knows of the table.
+# Planned anew each time: a plan made while the table was small would scan it for ever.
+EXISTING = """
+SELECT id FROM unnest(%b::uuid[]) AS wanted(id) CROSS JOIN LATERAL (
+    SELECT FROM log_events WHERE originator_id = id AND originator_version = 1 LIMIT 1
+) AS found
+"""
 VERSIONS = """
 SELECT row_id, latest, versions, runs, reverts
-FROM unnest(%s::uuid[], %s::uuid[]) AS wanted(stream_id, row_id)
+FROM unnest(%b::uuid[], %b::uuid[]) AS wanted(stream_id, row_id),
+    (SELECT %b::uuid[] AS by) AS taking_back
 CROSS JOIN LATERAL (
     SELECT max(occurred_at) AS latest,
         array_agg(causation_id ORDER BY originator_version) FILTER (WHERE is_row) AS versions,
         array_agg(correlation_id ORDER BY originator_version) FILTER (WHERE is_row) AS runs,
-        array_agg(DISTINCT correlation_id) FILTER (WHERE correlation_id = ANY(%s)) AS reverts
+        array_agg(DISTINCT correlation_id) FILTER (WHERE correlation_id = ANY(by)) AS reverts
     FROM log_events, LATERAL (
         SELECT substr(uuid_send(causation_id), 1, 8) = substr(uuid_send(row_id), 1, 8) AS is_row
     ) AS caused
@@ -35,11 +44,7 @@ CROSS JOIN LATERAL (
 ) AS found
 WHERE latest IS NOT NULL
 """
-RECORDED = "SELECT event_id FROM log_events WHERE event_id = ANY(%s)"
-EXISTING = """
-SELECT id FROM unnest(%s::uuid[]) AS wanted(id)
-WHERE EXISTS (SELECT FROM log_events WHERE originator_id = id AND originator_version = 1)
-"""
+RECORDED = "SELECT event_id FROM log_events WHERE event_id = ANY(%b::uuid[])"
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,16 +64,28 @@ class Past:
         return known - 1 if known and self.versions[-1] == version else known
 
 
+BLANK = Past()
+
+
 def versions_of(log: Log, rows: Sequence[Row], reverts: Sequence[UUID]) -> dict[UUID, Past]:
     """What the log knows of rows, by their ids; rows whose records it has not are left out.
 
     `reverts` are the correlations by which runs are taken back.
     """
-    asked = [row.stream_id for row in rows], [row.id for row in rows], list(reverts)
     with log.cursor() as cursor:
-        # Planned anew each time: a plan made while the table was small would scan it for ever.
-        cursor.execute(VERSIONS, asked, prepare=False)
+        there = existing(cursor, [row.stream_id for row in rows])
+        if not there:
+            return {}
+        known = [row for row in rows if row.stream_id in there]
+        asked = [row.stream_id for row in known], [row.id for row in known], reverts
+        cursor.execute(VERSIONS, [arrays.ids(ids) for ids in asked], prepare=False)
         return {row["row_id"]: _past(row) for row in cursor.fetchall()}
+
+
+def existing(cursor: Cursor[DictRow], ids: Sequence[UUID]) -> set[UUID]:
+    """Which of these records the log has."""
+    cursor.execute(EXISTING, (arrays.ids(ids),), prepare=False)
+    return {row["id"] for row in cursor.fetchall()}
 
 
 def _past(row: DictRow) -> Past:
@@ -86,7 +103,7 @@ def recorded(log: Log, event_ids: Sequence[UUID]) -> set[UUID]:
     if not event_ids:
         return set()
     with log.cursor() as cursor:
-        cursor.execute(RECORDED, (list(event_ids),), prepare=False)
+        cursor.execute(RECORDED, (arrays.ids(event_ids),), prepare=False)
         return {row["event_id"] for row in cursor.fetchall()}
 
 
@@ -107,8 +124,7 @@ class Records:
         if not unsure:
             return unsure
         with self.log.cursor() as cursor:
-            cursor.execute(EXISTING, (list(unsure),), prepare=False)
-            found = {row["id"] for row in cursor.fetchall()}
+            found = existing(cursor, list(unsure))
         for id_ in found:
             self.spill.set_default(key_of(id_), 1)
         return unsure - found

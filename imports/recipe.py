@@ -96,7 +96,7 @@ class Ask(Part):
             raise ValueError(f"{self.command} needs {', '.join(sorted(lacking))}")
         return self
 
-    @property
+    @cached_property
     def of(self) -> type[Command[Any]]:
         """The class of the command."""
         return VERBS[self.command]
@@ -123,7 +123,12 @@ class Ask(Part):
             (name, source) for name, source in self.fields.items() if isinstance(source, Reference)
         )
 
-    @property
+    @cached_property
+    def given(self) -> set[str]:
+        """The fields of the command that rows give."""
+        return {*self.fields, *(("custom",) if self.takes_all_custom or self.custom else ())}
+
+    @cached_property
     def new(self) -> bool:
         """Whether a row that was never imported leads to this command."""
         return self.only != "changed" and self.if_refused is None

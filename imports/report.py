@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import csv
-import json
 import time
 from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any, Self, TextIO
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
     from pathlib import Path
     from types import TracebackType
     from uuid import UUID
@@ -135,11 +133,9 @@ class Errors(Sheet):
 
     HEADER = ("file", "row", "step", "reason", "record")
 
-    def add(
-        self, file: str | None, row: int, step: str, reason: str, record: Mapping[str, str]
-    ) -> None:
+    def add(self, step: Step, line: Line, reason: str) -> None:
         """Note why a row was not taken, with the row as it stands in its file."""
-        self.write(file or "", row, step, reason, json.dumps(record, ensure_ascii=False))
+        self.write(step.file or "", line.number, step.name, reason, line.told)
 
 
 class Candidates(Sheet):
@@ -152,10 +148,9 @@ class Candidates(Sheet):
 
     def add(self, step: Step, line: Line, then: str, found: Candidate) -> None:
         """Note what a row is like, how much so, and why; with the row as it stands in its file."""
-        record = json.dumps(line.record, ensure_ascii=False)
         somebody = found.of
         share, row = f"{found.score:.3f}", somebody.row or ""
-        who = (somebody.kind, somebody.id, row, record)
+        who = (somebody.kind, somebody.id, row, line.told)
         self.write(step.file or "", line.number, step.name, then, share, found.why, *who)
 
 

@@ -7,13 +7,13 @@ that was imported before is found again, and a change in it is noticed.
 from __future__ import annotations
 
 import hashlib
-from typing import TYPE_CHECKING, Any, NamedTuple, get_type_hints
+from typing import TYPE_CHECKING, Any, NamedTuple, Self, get_type_hints
 from uuid import UUID
 
 from pydantic import ValidationError
 
 from domain.values import NIL
-from eventstore.envelope import derived
+from eventstore.envelope import derived, id_of
 from imports import apart
 from imports.files import Line, Table
 from imports.source import Reading, as_text, columns_of, kind_of, settled
@@ -27,39 +27,55 @@ if TYPE_CHECKING:
 
     from commands.base import Command
     from imports.recipe import Ask, Condition, Recipe, Step
-    from imports.source import Cells, Read
+    from imports.source import Cells, Read, Reference
     from imports.spill import Spill
 
 
 FIRST_HALF = (1 << 128) - (1 << 64)
+NO_CELLS: Cells = {}
+
+Packed = tuple[Any, ...]
+"""A row as it goes from process to process."""
 
 
-class Asked(NamedTuple):
-    """A command as a row asks it, not yet validated."""
+class Draft(NamedTuple):
+    """A command as the cells of a row have it, not yet validated."""
 
     ask: Ask
     number: int
     at: datetime | None
     fields: dict[str, Any]
     custom: dict[str, Any] | None
-    checked: Command[Any] | str | None = None
-    """The command, or the reasons why it is none, if that was found out before."""
 
-    @property
-    def values(self) -> dict[str, Any]:
-        """All fields of the command."""
-        return self.fields if self.custom is None else {**self.fields, "custom": self.custom}
+    def asked(self, version: UUID) -> Asked:
+        """The command of a row in a version, or what is wrong with it."""
+        fields = self.fields if self.custom is None else {**self.fields, "custom": self.custom}
+        try:
+            wish: Command[Any] | str = self.ask.of(**fields)
+        except ValidationError as error:
+            wish = "; ".join(map(_told, error.errors()))
+        id_ = derived(version, f"0.{self.number}")
+        return Asked(self.ask, self.number, self.at, wish, id_, derived(id_, "0"))
+
+
+class Asked(NamedTuple):
+    """A command that a row asks."""
+
+    ask: Ask
+    number: int
+    at: datetime | None
+    wish: Command[Any] | str
+    """The command, or the reasons why it is none."""
+    id: UUID
+    """That of the command, if the row is new."""
+    event_id: UUID
+    """That of its first event then."""
 
     def command(self) -> Command[Any]:
         """The command; raises `Unreadable` with every reason why it is none."""
-        if self.checked is not None:
-            if isinstance(self.checked, str):
-                raise Unreadable(self.checked)
-            return self.checked
-        try:
-            return self.ask.of(**self.values)
-        except ValidationError as error:
-            raise Unreadable("; ".join(map(_told, error.errors()))) from None
+        if isinstance(self.wish, str):
+            raise Unreadable(self.wish)
+        return self.wish
 
 
 class Row(NamedTuple):
@@ -70,6 +86,8 @@ class Row(NamedTuple):
     id: UUID
     version: UUID
     asked: tuple[Asked, ...]
+    refers: tuple[tuple[UUID, str], ...] = ()
+    """The records of other steps it refers to, and what to say if there is none."""
     reasons: tuple[str, ...] = ()
     step: int = 0
     """The number of its step."""
@@ -85,30 +103,40 @@ class Row(NamedTuple):
         """Whether it asks for a record to be made."""
         return any(one.ask.of.creates and one.ask.new for one in self.asked)
 
-    def checked(self) -> Row:
-        """The same, its commands made."""
-        return self if self.reasons else self._replace(asked=tuple(map(_checked, self.asked)))
+    def packed(self) -> Packed:
+        """All but the cells, in few and simple things: to make things again is what takes time."""
+        line, stream_id, row_id, version, asked, *rest = self
+        wishes = [
+            (number, at, id_.int, event_id.int, wish if isinstance(wish, str) else wish.__dict__)
+            for _, number, at, wish, id_, event_id in asked
+        ]
+        ids = stream_id.int, row_id.int, version.int
+        return line.number, line.record, *ids, wishes, *rest
+
+    @classmethod
+    def unpacked(cls, said: Packed, step: Step) -> Self:
+        """What was packed of a row of a step."""
+        number, record, stream_id, row_id, version, wishes, *rest = said
+        asked = []
+        for which, at, id_, event_id, wish in wishes:
+            ask = step.ask[which]
+            made = wish if isinstance(wish, str) else _made(ask, wish)
+            asked.append(Asked(ask, which, at, made, id_of(id_), id_of(event_id)))
+        ids = id_of(stream_id), id_of(row_id), id_of(version)
+        return cls(Line(number, record, NO_CELLS), *ids, tuple(asked), *rest)
 
 
-def _checked(one: Asked) -> Asked:
-    try:
-        return one._replace(checked=one.command())
-    except Unreadable as error:
-        return one._replace(checked=str(error))
+def _made(ask: Ask, fields: dict[str, Any]) -> Command[Any]:
+    """A command that was checked before, as unpickling makes it, in a third of the time."""
+    made: Command[Any] = ask.of.__new__(ask.of)
+    rest = {"__pydantic_extra__": None, "__pydantic_private__": None}
+    made.__setstate__({"__dict__": fields, "__pydantic_fields_set__": ask.given, **rest})
+    return made
 
 
 def version_of(row_id: UUID, digest: str) -> UUID:
     """The id of a row with certain values: its first half tells the row, its second the values."""
     return UUID(int=row_id.int & FIRST_HALF | derived(row_id, digest).int & ~FIRST_HALF)
-
-
-def references(row: Row, step: Step) -> Iterator[tuple[UUID, str]]:
-    """The records of other steps that a row refers to, and what to say if there is none."""
-    for one in row.asked:
-        for name, source in one.ask.references:
-            if source.ref != step.record and (id_ := one.fields[name]) is not None:
-                key = source.key or as_text(row.line.cells[source.column or ""])
-                yield id_, f"{source.column or name}: there is no {source.ref} {key!r}"
 
 
 class Rows:
@@ -146,18 +174,18 @@ class Rows:
         if self.path is None or not self.apart:
             return self.read_here(tell, first=first)
         work = apart.Work(self.recipe, self.number, self.reading, self.path, first)
-        return apart.rows(work, tell)
+        return (Row.unpacked(said, self.step) for said in apart.rows(work, tell))
 
     def read_here(self, tell: Callable[[int], None], *, first: bool) -> Iterator[Row]:
         """`read`, in this process."""
         if self.table is None:
-            yield self._row(Line(1, {}, {}), self.step.key)
+            yield self._row(Line(1, b"{}", {}), self.step.key)
             return
         lines = self.table.lines(tell)
         for line in _parents_first(lines, self.step) if self.step.after else lines:
             if line.problem:
                 if first:
-                    problem = Row(line, NIL, NIL, NIL, (), (line.problem,), self.number)
+                    problem = Row(line, NIL, NIL, NIL, (), (), (line.problem,), self.number)
                     yield problem._replace(order=self._order)
             elif holds(self.step.when, line.cells):
                 key = line.cells[self.step.key]
@@ -168,19 +196,33 @@ class Rows:
         kept = {name: self._id(line.cells, name, reasons) for name in self._keeps}
         self._order = self._place(line.cells, reasons)
         custom = _read(self._custom, line.cells, reasons)
-        asked = tuple(
+        drafts = [
             ask.of(line.cells, custom, reasons)
             for ask in self.asks
             if holds(ask.ask.when, line.cells)
-        )
+        ]
         # What is asked once is not remembered: 17 MB.
         stream_id = kept.get("id") or Reading.id_of(self.reading, self.step.record, key or "")
         row_id = derived(self.reading.namespace, f"row of {self.step.name}\x1f{key}")
-        version = version_of(row_id, _digest(custom, asked))
+        version = version_of(row_id, _digest(custom, drafts))
         if self.spill.set_default(key_of(row_id), key_of(version)) != key_of(version):
             reasons.append(f"{self.step.key} {key!r} stands in this file before, with other values")
+        asked, refers = ((), ()) if reasons else self._asks(line, drafts, version)
         own = (tuple(reasons), self.number, self._order, kept.get("event"), kept.get("by"))
-        return Row(line, stream_id, row_id, version, asked, *own)
+        return Row(line, stream_id, row_id, version, asked, refers, *own)
+
+    def _asks(
+        self, line: Line, drafts: Sequence[Draft], version: UUID
+    ) -> tuple[tuple[Asked, ...], tuple[tuple[UUID, str], ...]]:
+        """The commands of a row, and the records of other steps that they name."""
+        refers = [
+            (draft.fields[name], name, source)
+            for draft in drafts
+            for name, source in draft.ask.references
+            if source.ref != self.step.record and draft.fields[name] is not None
+        ]
+        told = tuple((id_, _absent(source, name, line.cells)) for id_, name, source in refers)
+        return tuple(draft.asked(version) for draft in drafts), told
 
     def _id(self, cells: Cells, name: str, reasons: list[str]) -> UUID:
         """The id in the column that a step names under `name`."""
@@ -225,7 +267,7 @@ class AskOfRow:
         sources = [*ask.fields.values(), *custom.values(), *([ask.at] if ask.at else [])]
         self.columns = [*ask.when, *(column for s in sources for column in columns_of(s))]
 
-    def of(self, cells: Cells, custom: dict[str, Any], reasons: list[str]) -> Asked:
+    def of(self, cells: Cells, custom: dict[str, Any], reasons: list[str]) -> Draft:
         """The command as a row asks it, with all `custom` fields or those the recipe lists.
 
         What cannot be read is added to `reasons`.
@@ -237,9 +279,9 @@ class AskOfRow:
             if at is None and not reasons:
                 reasons.append(f"{self.ask.command} has no date")
         if self.ask.takes_all_custom:
-            return Asked(self.ask, self.number, at, fields, custom)
+            return Draft(self.ask, self.number, at, fields, custom)
         own = _read(self._custom, cells, reasons) if self._custom else None
-        return Asked(self.ask, self.number, at, fields, own)
+        return Draft(self.ask, self.number, at, fields, own)
 
 
 def holds(when: Mapping[str, Condition], cells: Cells) -> bool:
@@ -266,13 +308,18 @@ def _read(fields: Sequence[tuple[str, Read]], cells: Cells, reasons: list[str]) 
     return values
 
 
-def _digest(custom: dict[str, Any], asked: Sequence[Asked]) -> str:
+def _digest(custom: dict[str, Any], drafts: Sequence[Draft]) -> str:
     wishes = [
         (one.number, one.at, one.fields, None if one.custom is custom else one.custom)
-        for one in asked
+        for one in drafts
         if not one.ask.if_refused
     ]
     return hashlib.sha256(repr((custom, wishes)).encode()).hexdigest()
+
+
+def _absent(source: Reference, name: str, cells: Cells) -> str:
+    key = source.key or as_text(cells[source.column or ""])
+    return f"{source.column or name}: there is no {source.ref} {key!r}"
 
 
 def _told(error: Any) -> str:
