@@ -182,11 +182,19 @@ class Batch:
         long = [(id_, head) for id_, head in self._heads.items() if head > TAIL_MAX]
         if behind := [id_ for id_, head in long if self._is_far(id_, head)]:
             raise FarBehind(behind)
-        contexts = [intent.context for intent in self.intents]
-        if once := [context for context in contexts if context.once or self.careful]:
+        if once := [one.context for one in self.intents if self._may_be_done(one)]:
             self._done = turn.events_of(once)
         for intent in self.intents:
             self.outcomes.append(self._outcome(intent))
+
+    def _may_be_done(self, intent: Intent) -> bool:
+        """Whether a command that counts once may have done something before.
+
+        One that starts its stream has not while that is blank; had it after all, the log refuses
+        its event a second time, and the batch is decided again, carefully.
+        """
+        begun = self._heads[intent.stream_id] or not intent.looks.starts
+        return self.careful or (intent.context.once and bool(begun))
 
     def append(self, turn: Transaction) -> list[UUID]:
         """Store what was decided; the ids of the events tell later whether it was."""
