@@ -95,13 +95,9 @@ def declared() -> Catalog:
 
     with (
         tempfile.TemporaryDirectory() as folder,
-        closing(Tables(Path(folder), lambda _: lambda _: _sealed)) as empty,
+        closing(Tables(Path(folder), lambda _: ())) as empty,
     ):
         return catalog_of(empty.database)
-
-
-def _sealed(*_: Any) -> None:
-    """Nothing is there to be opened."""
 
 
 def _print_all(entries: list[Mapping[str, Any]]) -> None:

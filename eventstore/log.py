@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from psycopg.rows import DictRow
 
     from eventstore.envelope import NewEvent, Row
-    from eventstore.keys import Keyring
+    from eventstore.keys import Keyring, Open
     from eventstore.optimistic import Presumed
 
 T = TypeVar("T", bound=Transaction)
@@ -275,14 +275,13 @@ class Log(Application[UUID]):
         decode = self.mapper.to_domain_event
         return [cast("RecordedEvent", decode(row)) for row in rows]
 
-    def unseal(self, subjects: Sequence[UUID]) -> Callable[[UUID], Callable[..., str | None]]:
-        """What opens the personal values of these subjects: `Keyring.opens` with their keys."""
+    def unseal(self, subjects: Sequence[UUID]) -> Iterator[Open | None]:
+        """What opens the personal values of each of these subjects: see `Keyring.opens`."""
         if self.keys is None:
             raise ValueError("the workspace was opened without its keys")
         with self.cursor() as cursor:
             self.forgotten.heed(cursor)
-            self.keys.load(cursor, subjects, make=False)
-        return self.keys.opens
+            return self.keys.opens(cursor, subjects)
 
     def read_arrow(self, after: int, limit: int, part: tuple[int, int] | None = None) -> pa.Table:
         """Rows after a position as one Arrow table, ids as bytes, `data` undecoded.

@@ -17,6 +17,7 @@ from uuid import UUID
 
 import orjson
 import pyarrow as pa
+from cryptography.exceptions import InvalidTag
 from pydantic import AwareDatetime, BaseModel, StringConstraints
 from pydantic.fields import FieldInfo
 
@@ -27,12 +28,14 @@ from domain.clock import Clock
 from domain.custom_fields import CustomFields
 from domain.score import Score
 from eventstore.envelope import RecordedEvent
+from eventstore.keys import NONCE_BYTES
 from eventstore.mapper import subject_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
 EPOCH = datetime(2024, 1, 1, tzinfo=UTC)
+NONCE = bytes(NONCE_BYTES)
 SCHEMA = pa.schema(
     {
         "position": pa.int64(),
@@ -150,25 +153,21 @@ def _stored(recorded: RecordedEvent) -> bytes:
 
 def seal(subject: UUID, event_id: UUID, field: str, plain: bytes) -> str:
     """A stand-in for encryption that keeps its shape: bound to subject, event and field."""
-    bound = f"{event_id}|{field}|{subject}|".encode()
-    return f"enc1:{subject}:{base64.b64encode(bound + plain).decode()}"
+    bound = f"{event_id}|{field}|{subject}".encode()
+    return f"enc1:{subject}:{base64.b64encode(NONCE + bound + plain).decode()}"
 
 
 def unseal(*gone: UUID) -> Callable[[Sequence[UUID]], Any]:
     """Opens what `seal` sealed, but for subjects whose keys are gone."""
 
-    def open_for(subject: UUID) -> Callable[[str, str, str], str | None]:
-        def opened(event_id: str, field: str, sealed: str) -> str | None:
-            bound, plain = base64.b64decode(sealed[42:]).decode().rsplit(f"|{subject}|", 1)
-            if bound != f"{event_id}|{field}":
-                raise ValueError(f"the ciphertext of {field} does not belong to {event_id}")
-            return None if subject in gone else plain
-
-        return opened
+    def opened(nonce: bytes, sealed: bytes, bound: bytes) -> bytes:
+        if nonce != NONCE or not sealed.startswith(bound):
+            raise InvalidTag
+        return sealed[len(bound) :]
 
     def unsealed(subjects: Sequence[UUID]) -> Any:
         assert len(set(subjects)) == len(subjects)
-        return open_for
+        return [None if subject in gone else opened for subject in subjects]
 
     return unsealed
 

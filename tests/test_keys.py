@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import os
 import stat
 from concurrent.futures import ThreadPoolExecutor
@@ -13,7 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from eventstore.key_services import MasterKey, key_service
-from eventstore.keys import Keyring, MasterKeyLost, Root
+from eventstore.keys import SEALED_FROM, Keyring, MasterKeyLost, Root
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -105,6 +106,25 @@ def test_no_more_keys_stay_in_memory_than_there_is_room_for(monkeypatch, asked):
             made, (_, _, wrapped) = held.make(UUID(int=one.int + 100) for one in subjects)
             table.rows |= dict(zip(made, wrapped, strict=True))
         assert len(held._known) <= 5
+
+
+def test_more_persons_than_there_is_room_for_are_read_at_once(table: Cursor, monkeypatch):
+    monkeypatch.setattr("eventstore.keys.CACHED_KEYS_MAX", 5)
+    subjects = [UUID(int=number) for number in range(1, 10)]
+    sealed = [keyring(table, one).encrypt(one, BOB, "name", "Ann") for one in subjects]
+    del table.rows[subjects[3]]
+    keys = ring()
+    keys.load(table, subjects[:5], make=False)
+    opens = keys.opens(table, subjects)
+    found = [
+        open_ and open_(raw[:12], raw[12:], f"{BOB}|name|{one}".encode())
+        for one, open_, raw in zip(subjects, opens, map(raw_of, sealed), strict=True)
+    ]
+    assert found == [None if one == subjects[3] else b"Ann" for one in subjects]
+
+
+def raw_of(text: str) -> bytes:
+    return base64.b64decode(text[SEALED_FROM:])
 
 
 def test_a_keyed_hash_needs_the_master_key():

@@ -122,7 +122,9 @@ def test_an_event_of_an_unknown_type_is_poisoned(tmp_path: Path):
     assert error == "the type lead.abducted.v1 is unknown"
 
 
-@pytest.mark.parametrize("text", ["Ann", "enc1:", f"enc1:{UUID(int=1)}:AAAA"])
+@pytest.mark.parametrize(
+    "text", ["Ann", "enc1:", f"enc1:{UUID(int=1)}:AAAA", f"enc1:{UUID(int=1)}:A%"]
+)
 def test_a_personal_value_that_cannot_be_opened_is_named(tmp_path: Path, text: str):
     event: Any = random_event(dice(1), LeadCaptured)
     captured = recorded(1, event)
