@@ -24,6 +24,7 @@ from eventstore.collector import collect_seldom
 from eventstore.workspace import Workspace
 from eventstore.writer import Writer
 from imports.base import Import
+from imports.feed import Feed
 from imports.recipe import load
 from imports.report import Candidates, Errors, Progress
 
@@ -127,13 +128,14 @@ def main() -> None:
     folder, url, recipe, file = sys.argv[1:]
     memory, directory = Memory(), Path(folder)
     with (
+        Feed(load(recipe), Path(file)) as feed,
         Workspace.open(directory, url) as workspace,
         Errors(directory / "errors.csv") as errors,
         Candidates(directory / "candidates.csv") as candidates,
         Writer(workspace.log, gather_seconds=0) as writer,
     ):
         work = Import(
-            *(load(recipe), Path(file), workspace.log, writer),
+            *(feed, workspace.log, writer),
             errors=errors,
             candidates=candidates,
             progress=memory,

@@ -26,6 +26,7 @@ from cli.session import session
 from domain.user import SYSTEM
 from eventstore.writer import Writer
 from imports.base import Import
+from imports.feed import Feed
 from imports.recipe import RecipeInvalid, load
 from imports.rehearsal import Rehearsal
 from imports.report import Candidates, Errors, Summary
@@ -92,6 +93,7 @@ def import_(
     try:
         chosen = load(recipe)
         with ExitStack() as stack:
+            feed = stack.enter_context(Feed(chosen, path))
             log = stack.enter_context(session(data, database_url, "import", show.say)).workspace.log
             rejected = Errors(errors or Path(f"{chosen.name}-errors.csv"))
             likely = Candidates(candidates or Path(f"{chosen.name}-candidates.csv"))
@@ -99,8 +101,7 @@ def import_(
                 Rehearsal(log) if dry_run else stack.enter_context(Writer(log, gather_seconds=0))
             )
             work = Import(
-                chosen,
-                path,
+                feed,
                 log,
                 writer,
                 actor=find_user(log, actor) if actor else SYSTEM,

@@ -82,17 +82,19 @@ class Work(NamedTuple):
     """Whether the step is the first on the file."""
 
 
-def rows(work: Work, tell: Callable[[int], None]) -> Iterator[Packed]:
-    """The rows of a step, packed; `tell` hears how many characters were read."""
-    process = Process("imports.apart_child")
-    try:
-        process.say(work)
-        while (heard := process.hear()) is not None:
+class Reader(Process):
+    """A process that reads rows. It has to be told of which file, once it is there."""
+
+    def __init__(self) -> None:
+        super().__init__("imports.apart_child")
+
+    def rows(self, work: Work, tell: Callable[[int], None]) -> Iterator[Packed]:
+        """The rows of a step, packed; `tell` hears how many characters were read."""
+        self.say(work)
+        while (heard := self.hear()) is not None:
             characters, ready = heard
             tell(characters)
             yield from ready
-    finally:
-        process.end()
 
 
 def begin() -> None:

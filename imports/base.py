@@ -16,7 +16,6 @@ from heapq import merge
 from itertools import islice
 from operator import attrgetter
 from typing import TYPE_CHECKING, TypeVar
-from uuid import UUID
 
 from commands.base import handle
 from commands.custom_fields import DeclareCustomField
@@ -26,42 +25,38 @@ from eventstore.envelope import derived
 from eventstore.intent import Context
 from imports.again import SHARED
 from imports.change import Change, fixed_differences
-from imports.files import find, lookup_table
 from imports.flight import Flight
 from imports.past import BLANK, Past, Records, recorded, versions_of
 from imports.report import Candidates, Errors, Progress, Summary, Tally
 from imports.rows import Rows
 from imports.runs import Entry
 from imports.similar import Lookout
-from imports.source import Reading, settled
-from imports.spill import Spill, key_of
+from imports.source import settled
+from imports.spill import key_of
 from imports.values import Unreadable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
-    from pathlib import Path
+    from uuid import UUID
 
     from eventstore.intent import Writes
     from eventstore.log import Log
+    from imports.feed import Feed
     from imports.flight import Outcome
-    from imports.recipe import Recipe, Step
+    from imports.recipe import Step
     from imports.rows import Row
 
 T = TypeVar("T")
-
-IMPORTS = UUID("b3a3f6d2-9c55-5d0e-8f0e-2f6f0c9a4d37")
-"""Namespace of everything imports name; a recipe's own is `uuid5(IMPORTS, its name)`."""
 
 CHUNK_ROWS = 500
 
 
 class Import:
-    """One run of a recipe over files; with a `Rehearsal` as the writer, a dry run."""
+    """One run of a recipe over its feed; with a `Rehearsal` as the writer, a dry run."""
 
     def __init__(
         self,
-        recipe: Recipe,
-        path: Path,
+        feed: Feed,
         log: Log,
         writer: Writes,
         *,
@@ -70,26 +65,17 @@ class Import:
         candidates: Candidates | None = None,
         progress: Progress | None = None,
     ) -> None:
-        self.recipe, self.log, self.writer, self.actor = recipe, log, writer, actor
+        recipe = feed.recipe
+        self.feed, self.recipe = feed, recipe
+        self.log, self.writer, self.actor = log, writer, actor
         self.errors = errors or Errors(None)
         self.candidates = candidates or Candidates(None)
         self.progress = progress or Progress()
-        self.namespace = derived(IMPORTS, recipe.name)
-        self.files = find(recipe, path)
-        lookups = {
-            name: lookup_table(recipe, lookup, self.files[lookup.file])
-            for name, lookup in recipe.lookup.items()
-        }
-        reading = Reading(recipe.format, lookups, self.namespace)
-        self._spill = spill = Spill()
-        self._rows = [
-            Rows(recipe, step, reading, self.files.get(step.file or ""), spill)
-            for step in recipe.step
-        ]
-        self.entry = Entry(recipe, self.files, log, writer, actor)
+        self._spill, self._rows = feed.spill, feed.rows
+        self.entry = Entry(recipe, feed.files, log, writer, actor)
         self.summary = Summary(recipe.name, self.entry.id)
         self._flight = Flight(writer, actor, self.entry.id, self._landed)
-        self._records = Records(log, recipe.referred_to, spill)
+        self._records = Records(log, recipe.referred_to, self._spill)
         self._now = datetime.now(UTC)
         self._tallies = [Tally() for _ in recipe.step]
         self._lookout = Lookout(recipe, log, self.candidates, self._tallies, self._flight.land_all)
@@ -98,7 +84,7 @@ class Import:
         """Do it; what is not taken is in `errors`, the rest in the log when this returns."""
         self.entry.start()
         self._declare_custom_fields()
-        with self._lookout:
+        with self.feed, self._lookout:
             for together in [self._rows] if self.recipe.order else [[rows] for rows in self._rows]:
                 self._take_all(together)
         self.entry.end(self.summary.total)
@@ -138,7 +124,7 @@ class Import:
                     personal=field.personal,
                     description=field.description,
                 )
-                id_ = derived(self.namespace, f"declare\x1f{command!r}")
+                id_ = derived(self.feed.namespace, f"declare\x1f{command!r}")
                 context = Context(
                     self.actor, self.entry.id, occurred_at=at, command_id=id_, once=True
                 )

@@ -146,7 +146,7 @@ class Rows:
         self, recipe: Recipe, step: Step, reading: Reading, path: Path | None, spill: Spill
     ) -> None:
         self.recipe, self.step, self.reading = recipe, step, reading
-        self.path, self.spill = path, spill
+        self.spill = spill
         self.number = recipe.step.index(step)
         self._order = 0
         self.asks = [AskOfRow(recipe, ask, n, reading) for n, ask in enumerate(step.ask)]
@@ -164,6 +164,16 @@ class Rows:
         self.size = path.stat().st_size if path else 0
         self.apart = self.size >= apart.BYTES_MIN and not recipe.order
         """Whether they are worth a process of their own."""
+        self._reader: apart.Reader | None = None
+
+    def begin(self) -> None:
+        """Have the process start that reads them, which takes half a second."""
+        self._reader = apart.Reader()
+
+    def end(self) -> None:
+        """Have it end."""
+        if self._reader is not None:
+            self._reader.end()
 
     def read(self, tell: Callable[[int], None], *, first: bool) -> Iterator[Row]:
         """Every row that the step is about; `tell` hears how many characters were read.
@@ -171,10 +181,18 @@ class Rows:
         Lines that cannot be told apart into cells are told by the `first` step on a file only.
         A long file is read by another process, which checks the commands as well.
         """
-        if self.path is None or not self.apart:
+        if self.table is None or not self.apart:
             return self.read_here(tell, first=first)
-        work = apart.Work(self.recipe, self.number, self.reading, self.path, first)
-        return (Row.unpacked(said, self.step) for said in apart.rows(work, tell))
+        work = apart.Work(self.recipe, self.number, self.reading, self.table.path, first)
+        return self._read_apart(work, tell)
+
+    def _read_apart(self, work: apart.Work, tell: Callable[[int], None]) -> Iterator[Row]:
+        reader = self._reader or apart.Reader()
+        try:
+            for said in reader.rows(work, tell):
+                yield Row.unpacked(said, self.step)
+        finally:
+            reader.end()
 
     def read_here(self, tell: Callable[[int], None], *, first: bool) -> Iterator[Row]:
         """`read`, in this process."""

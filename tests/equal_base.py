@@ -10,6 +10,7 @@ from eventstore.writer import Writer
 from imports.again import APART, TABLES_APART
 from imports.base import Import
 from imports.export import Export
+from imports.feed import Feed
 from imports.recipe import load
 from imports.report import Errors
 from imports.sheets import Format
@@ -77,4 +78,4 @@ def import_(workspace: Workspace, folder: Path, errors: Path | None = None) -> S
     """Import what was exported."""
     recipe = load(str(folder / "recipe.toml"))
     with Errors(errors) as told, Writer(workspace.log) as writer:
-        return Import(recipe, folder, workspace.log, writer, errors=told).run()
+        return Import(Feed(recipe, folder), workspace.log, writer, errors=told).run()

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from domain.import_run import ImportRunEnded, ImportRunStarted
 from eventstore.writer import Writer
 from imports.base import Import
+from imports.feed import Feed
 from imports.recipe import Recipe, load
 from imports.report import Errors
 
@@ -56,7 +57,7 @@ def run(workspace: Workspace, folder: Path) -> tuple[Summary, list[dict[str, str
     """Import the shop; the summary, and the rows that were not taken."""
     path = folder / "errors.csv"
     with Errors(path) as errors, Writer(workspace.log) as writer:
-        summary = Import(recipe(folder), folder, workspace.log, writer, errors=errors).run()
+        summary = Import(Feed(recipe(folder), folder), workspace.log, writer, errors=errors).run()
     if errors.made is None:
         return summary, []
     with path.open(encoding="utf-8", newline="") as file:

@@ -26,6 +26,7 @@ from eventstore.workspace import Workspace
 from eventstore.writer import Context, Writer
 from imports.base import Import
 from imports.export import DOOR, Export, Exported
+from imports.feed import Feed
 from imports.recipe import load
 from imports.report import Errors
 from imports.sheets import Format
@@ -285,10 +286,10 @@ def test_an_import_that_was_killed_goes_on(workspace: Workspace, there: Workspac
                 raise Killed
 
     with Writer(there.log) as writer, pytest.raises(Killed):
-        Dying(load(str(files / "recipe.toml")), files, there.log, writer).run()
+        Dying(Feed(load(str(files / "recipe.toml")), files), there.log, writer).run()
     with Errors(None) as errors, Writer(there.log) as writer:
         recipe = load(str(files / "recipe.toml"))
-        done = Import(recipe, files, there.log, writer, errors=errors).run()
+        done = Import(Feed(recipe, files), there.log, writer, errors=errors).run()
     assert done.total.failed == 0
     assert done.total.unchanged > 0
     assert differences(base(workspace), base(there)) == {}

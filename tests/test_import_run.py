@@ -13,6 +13,7 @@ from domain.import_run import (
 from domain.user import SYSTEM
 from eventstore.writer import Writer
 from imports.base import Import
+from imports.feed import Feed
 from imports.rehearsal import Rehearsal
 from imports.runs import runs
 from tests.imports_shop import DEALS, recipe, run, shop
@@ -64,7 +65,7 @@ def test_a_run_that_was_interrupted_is_the_same_run_when_it_goes_on(workspace, t
                 raise Stopped
 
     with Writer(workspace.log) as writer, pytest.raises(Stopped):
-        Interrupted(recipe(folder), folder, workspace.log, writer).run()
+        Interrupted(Feed(recipe(folder), folder), workspace.log, writer).run()
     [told] = runs(workspace.log)
     assert (told.state.status, told.as_dict()["ended_at"]) == ("started", None)
     summary, _ = run(workspace, folder)
@@ -75,5 +76,5 @@ def test_a_run_that_was_interrupted_is_the_same_run_when_it_goes_on(workspace, t
 
 def test_a_rehearsal_is_no_run(workspace, tmp_path):
     folder = shop(tmp_path / "shop")
-    Import(recipe(folder), folder, workspace.log, Rehearsal(workspace.log)).run()
+    Import(Feed(recipe(folder), folder), workspace.log, Rehearsal(workspace.log)).run()
     assert runs(workspace.log) == []

@@ -20,7 +20,8 @@ from domain.deal import Deal, DealLost, DealReopened, DealWon
 from domain.user import SYSTEM, User
 from eventstore.envelope import uuid7
 from eventstore.writer import Context, Writer
-from imports.base import IMPORTS, Import
+from imports.base import Import
+from imports.feed import IMPORTS, Feed
 from imports.rehearsal import Rehearsal
 from tests.imports_shop import CUSTOMERS, DEALS, recipe, run, shop, story
 
@@ -301,13 +302,13 @@ def test_dates_that_run_backwards_are_counted(workspace, tmp_path):
 def test_a_dry_run_says_what_would_be_and_does_nothing(workspace, tmp_path):
     folder = shop(tmp_path / "shop", [*DEALS, "X,Moses,GTX Pro,Nobody,New,10.02.2024,,,no,"])
     log = workspace.log
-    dry = Import(recipe(folder), folder, log, Rehearsal(log)).run()
+    dry = Import(Feed(recipe(folder), folder), log, Rehearsal(log)).run()
     assert log.last_position() == 0
     wet, _ = run(workspace, folder)
     assert dry.total == wet.total
     ask(workspace, CloseCustomer(reason="Insolvent"), id_of("customer", "Zeta"))
     shop(folder, [*DEALS, "Y,Moses,GTX Pro,Zeta,New,10.02.2024,,,no,"])
-    dry = Import(recipe(folder), folder, log, Rehearsal(log)).run()
+    dry = Import(Feed(recipe(folder), folder), log, Rehearsal(log)).run()
     assert (dry.total.failed, dry.total.imported) == (1, 0)
 
 
@@ -326,7 +327,7 @@ def test_many_rows_go_through_a_small_queue(workspace, tmp_path):
     lines = [f"M{n},Moses,MG Special,Acme,New,13.02.2024,,,yes,{n}" for n in range(1_200)]
     folder = shop(tmp_path / "shop", lines)
     with Writer(workspace.log, waiting_max=3) as writer:
-        summary = Import(recipe(folder), folder, workspace.log, writer).run()
+        summary = Import(Feed(recipe(folder), folder), workspace.log, writer).run()
     assert summary.steps["deal"].imported == 1_200
     events = [e for e in workspace.log.read(types=["deal"]) if e.event.type == "deal.opened.v1"]
     assert [event.event.custom["seats"] for event in events if event.event.custom["seats"]] == [

@@ -17,7 +17,8 @@ import pytest
 from eventstore.workspace import Workspace
 from imports import apart
 from imports.apart import ProcessLost
-from tests.imports_shop import CUSTOMERS, DEALS, run, shop, story
+from imports.feed import Feed
+from tests.imports_shop import CUSTOMERS, DEALS, recipe, run, shop, story
 from tests.test_imports_crash import many_deals, wait_for
 
 if TYPE_CHECKING:
@@ -72,6 +73,13 @@ def test_the_log_and_the_errors_are_the_same_whoever_reads(workspace, tmp_path, 
     assert here.total == there.total
     assert told_here == told_there
     assert len(told_here) > ROWS // 5
+
+
+@pytest.mark.usefixtures("_apart")
+def test_the_process_that_reads_starts_before_there_is_a_log_and_ends_if_none_is_opened(tmp_path):
+    folder = shop(tmp_path / "shop")
+    with Feed(recipe(folder), folder):
+        assert len(readers()) == 1
 
 
 @pytest.mark.usefixtures("_apart")

@@ -17,7 +17,8 @@ from polars.testing import assert_frame_equal
 
 from eventstore.workspace import Workspace
 from eventstore.writer import Writer
-from imports.base import IMPORTS, Import
+from imports.base import Import
+from imports.feed import IMPORTS, Feed
 from imports.recipe import load
 from projections.tables import Tables
 from tests.databases import empty_database
@@ -43,7 +44,7 @@ def real(name: str) -> Path:
 def take(workspace: Workspace, name: str, folder: Path) -> Summary:
     """Import a folder by a recipe."""
     with Writer(workspace.log) as writer:
-        return Import(load(name), folder, workspace.log, writer).run()
+        return Import(Feed(load(name), folder), workspace.log, writer).run()
 
 
 @contextmanager

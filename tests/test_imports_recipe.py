@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from imports.base import Import
+from imports.feed import Feed
 from imports.recipe import (
     RECIPES,
     Ask,
@@ -126,15 +126,15 @@ def test_a_command_without_custom_fields_takes_none():
         Recipe.model_validate({"name": "leads", "title": "Leads", "step": [step]})
 
 
-def test_files_have_to_fit_the_recipe(workspace, tmp_path):
-    recipe, log = load(written(tmp_path)), workspace.log
+def test_files_have_to_fit_the_recipe(tmp_path):
+    recipe = load(written(tmp_path))
     with pytest.raises(RecipeInvalid, match=r"there is no leads\.csv in"):
-        Import(recipe, tmp_path, log, None)
+        Feed(recipe, tmp_path)
     (tmp_path / "leads.csv").write_text("id,title\n1,Boss\n", encoding="utf-8")
     with pytest.raises(RecipeInvalid, match=r"leads\.csv has no column name; it has id, title"):
-        Import(recipe, tmp_path, log, None)
+        Feed(recipe, tmp_path)
     other = tmp_path / "other.csv"
     other.write_text("id,name\n1,Ann\n", encoding="utf-8")
-    assert Import(recipe, other, log, None).files == {"leads.csv": other}
+    assert Feed(recipe, other).files == {"leads.csv": other}
     with pytest.raises(RecipeInvalid, match="takes 2 files; name the folder"):
-        Import(load("funnel_olist"), other, log, None)
+        Feed(load("funnel_olist"), other)

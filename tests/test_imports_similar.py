@@ -21,7 +21,8 @@ from eventstore.workspace import Workspace
 from eventstore.writer import Context, Writer
 from imports import apart
 from imports.apart import Process, ProcessLost
-from imports.base import IMPORTS, Import
+from imports.base import Import
+from imports.feed import IMPORTS, Feed
 from imports.likeness import keys, likeness, score, traits
 from imports.recipe import WEIGHTS, Recipe
 from imports.rehearsal import Rehearsal
@@ -76,7 +77,7 @@ def run(
     ):
         writer: Any = Rehearsal(workspace.log) if dry else live
         work = Import(
-            *(recipe, file, workspace.log, writer),
+            *(Feed(recipe, file), workspace.log, writer),
             errors=errors,
             candidates=candidates,
             progress=progress,
