@@ -9,12 +9,13 @@ from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
-from typing import TYPE_CHECKING, Annotated, Any, NamedTuple, TypeVar, cast
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar, cast
 from uuid import UUID, uuid5
 
 import orjson
 import structlog
 from fastapi import APIRouter, Body, Depends, Header, Query, Request, Response
+from msgspec import Struct
 from pydantic import BaseModel
 from pydantic_core import to_jsonable_python
 
@@ -57,7 +58,7 @@ class Reply(BaseModel):
     """Of an undo: later changes that it left as they are. Otherwise it is not there."""
 
 
-class Wish(NamedTuple):
+class Wish(Struct, frozen=True):
     """What comes with a command beside its body."""
 
     caller: Identity
@@ -223,7 +224,7 @@ class Submission:
     def __init__(
         self, node: Node, entrance: Entrance, id: UUID, command: Command[Any], wish: Wish
     ) -> None:
-        self.began = time.perf_counter()
+        self.began = time.perf_counter_ns()
         self.entrance, self.id, self.command, self.wish = entrance, id, command, wish
         context = Context(
             actor=wish.caller.actor,
@@ -237,14 +238,14 @@ class Submission:
         self.answer = handle(node.writer, command, id, context)
         """The receipt, after the commit."""
 
-    def reply(self, receipt: Receipt) -> tuple[bytes, int, dict[str, str]]:
+    def reply(self, receipt: Receipt) -> tuple[bytes, int, list[tuple[bytes, bytes]]]:
         """Body, status and headers."""
         self._say("accepted", position=receipt.position, events=receipt.events)
-        headers = {"ETag": f'"{receipt.version}"'}
+        headers = [(b"etag", b'"%d"' % receipt.version)]
         home = self.entrance.home
         started = bool(home and self.command.creates and receipt.events)
         if started:
-            headers["Location"] = f"{home}/{receipt.id}"
+            headers.append((b"location", f"{home}/{written(receipt.id)}".encode()))
         return orjson.dumps(told(receipt)), 201 if started else 200, headers
 
     def failed(self, error: BaseException) -> None:
@@ -259,7 +260,7 @@ class Submission:
             stream=self.id,
             actor=self.wish.caller.actor,
             correlation_id=self.wish.correlation_id,
-            ms=round((time.perf_counter() - self.began) * 1000, 1),
+            ms=(time.perf_counter_ns() - self.began) // 100_000 / 10,
             outcome=outcome,
             **more,
         )
@@ -283,7 +284,10 @@ async def asked(
     except BaseException as error:
         submission.failed(error)
         raise
-    return Response(*submission.reply(receipt), "application/json")
+    body, status, headers = submission.reply(receipt)
+    response = Response(body, status, media_type="application/json")
+    response.raw_headers += headers
+    return response
 
 
 def _key(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, NoReturn, cast, get_origin
 
@@ -14,17 +13,14 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
 
 from api.problems import BodyMalformed, BodyTooLarge, BodyUnstorable
-from domain.values import INTEGER_MAX
+from domain.values import INTEGER_MAX, UNSTORABLE
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine
+    from collections.abc import Callable, Coroutine, Iterable
 
 BODY_BYTES_MAX = 1024 * 1024
 DIGITS_MAX = 40
 """No number a business writes has more; a longer one is an attack on whoever parses it."""
-
-NOT_PLAIN = re.compile(rb"[0-9][.eE]|[0-9]{18}")
-"""Numbers that `orjson` might not read to the last digit, and strings that look like them."""
 
 
 class Door(APIRoute):
@@ -93,23 +89,39 @@ def strict_json(text: bytes) -> Any:
     {'share': 0.25, 'amount': Decimal('1234567890123456.78')}
     """
     try:
-        value = _exactly(text) if NOT_PLAIN.search(text) else _plainly(text)
+        value = _quickly(text)
     except RecursionError:
         raise BodyMalformed(reason="it is nested too deeply") from None
     except UnicodeDecodeError:
         raise BodyMalformed(reason="it is not UTF-8") from None
     except json.JSONDecodeError as error:
         raise BodyMalformed(reason=f"{error.msg} at character {error.pos}") from None
-    if b"\\u0000" in text or b"\\ud" in text or b"\\uD" in text:
+    if b"\\u" in text:
         _check_strings(value)
     return value
 
 
-def _plainly(text: bytes) -> Any:
+def _quickly(text: bytes) -> Any:
+    """As `orjson` reads it, unless that may have cost a digit: 1 µs instead of 3.5."""
     try:
-        return orjson.loads(text)
+        value = orjson.loads(text)
     except orjson.JSONDecodeError:
         return _exactly(text)  # which tells what is wrong
+    return value if _are_exact((value,)) else _exactly(text)
+
+
+def _are_exact(values: Iterable[Any]) -> bool:
+    """Whether none of these is a fraction, or a whole number that may have been one too long."""
+    for value in values:
+        kind = type(value)
+        if kind is str or value is None or kind is bool:
+            continue
+        if kind is int:
+            if not -INTEGER_MAX <= value <= INTEGER_MAX:
+                return False
+        elif kind is float or not _are_exact(value.values() if kind is dict else value):
+            return False
+    return True
 
 
 def _exactly(text: bytes) -> Any:
@@ -144,7 +156,7 @@ def _check_strings(value: object) -> None:
     while waiting:
         match waiting.pop():
             case str() as text:
-                if "\x00" in text or any("\ud800" <= char <= "\udfff" for char in text):
+                if UNSTORABLE.search(text):
                     raise BodyUnstorable(what="NUL or a lone surrogate")
             case list() as items:
                 waiting += items

@@ -9,12 +9,12 @@ kind) goes the long way and is answered there, so that there is one place that s
 from __future__ import annotations
 
 import asyncio
-import re
-from functools import partial
+from functools import lru_cache, partial
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, ClassVar
 from uuid import UUID
 
+from msgspec import DecodeError, Struct, json
 from pydantic import ValidationError
 from starlette.requests import Request
 from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
@@ -38,47 +38,38 @@ if TYPE_CHECKING:
 
 BEARER = b"Bearer "
 JSON = b"application/json"
-KEY = re.compile(rb"[\x21-\x7e]{1,200}")
-UUID_CHARACTERS = 36
-KNOWN = {b"authorization", b"content-type", b"idempotency-key"}
+VISIBLE = bytes(range(0x21, 0x7F))
+KEY_LENGTH_MAX = 200
+ID_LENGTH = 36
+SEGMENTS = 4
+"""Of `/leads/{id}/qualify`, with the empty one before its first slash."""
+ID = json.Decoder(UUID)
 UNUSUAL = {b"if-match", b"correlation-id", b"causation-id", b"expect", b"upgrade"}
-STATUS_LINES = {
-    status.value: f"HTTP/1.1 {status.value} {status.phrase}\r\n".encode() for status in HTTPStatus
-}
 
 
-class Turn:
+class Turn(Struct):
     """A command that takes the short way, from its headers to its reply.
 
     It stands where uvicorn keeps a `RequestResponseCycle`, and has of one what uvicorn looks at.
     """
 
-    __slots__ = (
-        "body",
-        "disconnected",
-        "entrance",
-        "id",
-        "keep_alive",
-        "response_complete",
-        "wish",
-    )
+    entrance: Entrance
+    id: UUID | None
+    wish: Wish
+    keep_alive: bool
+    body: bytes = b""
+    disconnected: bool = False
+    response_complete: bool = False
 
     message_event: ClassVar = asyncio.Event()
     """Nobody waits for more to come."""
-
-    def __init__(
-        self, entrance: Entrance, id: UUID | None, wish: Wish, *, keep_alive: bool
-    ) -> None:
-        self.entrance, self.id, self.wish, self.keep_alive = entrance, id, wish, keep_alive
-        self.body = b""
-        self.disconnected = self.response_complete = False
 
 
 class Shortcut(HttpToolsProtocol):
     """HTTP as uvicorn speaks it, but that commands in good order never leave this class."""
 
     node: ClassVar[Node]
-    entrances: ClassVar[Mapping[str, Entrance]]
+    entrances: ClassVar[Mapping[bytes, Entrance]]
     turn: Turn | None = None
     """The command that is being read."""
     idle_since: float | None = None
@@ -89,12 +80,21 @@ class Shortcut(HttpToolsProtocol):
     @classmethod
     def to(cls, node: Node, entrances: Iterable[Entrance]) -> type[Shortcut]:
         """The class for the doors of one node."""
-        doors = {entrance.path: entrance for entrance in entrances}
+        doors = {entrance.path.encode(): entrance for entrance in entrances}
         return type(cls.__name__, (cls,), {"node": node, "entrances": doors})
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """See asyncio."""
+        super().connection_made(transport)
+        self.handover = handover()
 
     def on_message_begin(self) -> None:
         """See httptools. What the framework needs of a request is made if it gets to see it."""
-        self.url, self.headers, self.expect_100_continue = b"", [], False
+        self.url, self.headers = b"", []
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """See httptools."""
+        self.headers.append((name.lower(), value))
 
     def on_headers_complete(self) -> None:
         """See httptools."""
@@ -140,33 +140,26 @@ class Shortcut(HttpToolsProtocol):
 
     def _entrance(self, url: bytes) -> tuple[Entrance | None, UUID | None]:
         """The door a request is at, and the id in its path."""
-        path = url.decode("latin-1")
-        if entrance := self.entrances.get(path):
+        parts = url.split(b"/")
+        if len(parts) != SEGMENTS or len(parts[2]) != ID_LENGTH:
             # The path of a door with an id in it, as it is described, names no record.
-            return (None, None) if "{" in path else (entrance, None)
-        home, _, rest = path[1:].partition("/")
-        id, _, verb = rest.partition("/")
-        entrance = self.entrances.get(f"/{home}/{{id}}/{verb}")
-        if entrance is None or len(id) != UUID_CHARACTERS:
-            return None, None
+            return None if b"{" in url else self.entrances.get(url), None
+        _, home, id, verb = parts
         try:
-            return entrance, UUID(id)
-        except ValueError:
+            return self.entrances.get(b"/%b/{id}/%b" % (home, verb)), ID.decode(b'"%b"' % id)
+        except DecodeError:
             return None, None
 
     def _wish(self) -> Wish | None:
         """What the headers say; None if that takes more than a glance."""
-        found: dict[bytes, bytes] = {}
-        for name, value in self.headers:
-            if name in UNUSUAL or name in found:
-                return None
-            if name in KNOWN:
-                found[name] = value
-        given = found.get(b"authorization", b"")
-        key = found.get(b"idempotency-key")
-        if found.get(b"content-type") != JSON or not given.startswith(BEARER):
+        said = dict(self.headers)
+        if len(said) < len(self.headers) or not UNUSUAL.isdisjoint(said):
             return None
-        if key is not None and not KEY.fullmatch(key):
+        given = said.get(b"authorization", b"")
+        if said.get(b"content-type") != JSON or not given.startswith(BEARER):
+            return None
+        key = said.get(b"idempotency-key")
+        if key is not None and (key.strip(VISIBLE) or not 0 < len(key) <= KEY_LENGTH_MAX):
             return None
         caller = self.node.api_keys.recall(given[len(BEARER) :].decode("latin-1"))
         if caller is None:
@@ -176,10 +169,11 @@ class Shortcut(HttpToolsProtocol):
 
     def _begin_long(self) -> None:
         """Let uvicorn have a request, of which the headers are there."""
-        url, headers, expects = self.url, self.headers, self.expect_100_continue
+        url, headers = self.url, self.headers
         super().on_message_begin()
-        self.url, self.expect_100_continue = url, expects
-        self.headers += headers
+        self.url = url
+        for name, value in headers:
+            super().on_header(name, value)
         super().on_headers_complete()
 
     def _go_long(self, turn: Turn) -> None:
@@ -200,16 +194,15 @@ class Shortcut(HttpToolsProtocol):
         except Exception as error:  # noqa: BLE001 - a bug, and no fault of the request
             self._fail(turn, error)
         else:
-            handover().tell(asked.answer, partial(self._reply, turn, asked))
+            self.handover.tell(asked.answer, partial(self._reply, turn, asked))
 
     def _reply(self, turn: Turn, asked: Submission, answer: Promise) -> None:
         """Reply to a command, after its commit."""
         outcome = answer.outcome()
         if isinstance(outcome, Receipt):
             body, status, headers = asked.reply(outcome)
-            told = [(name.lower().encode(), value.encode()) for name, value in headers.items()]
-            length = (b"content-length", b"%d" % len(body))
-            self._send(turn, status, [length, (b"content-type", JSON), *told], body)
+            about = b"content-length: %d\r\ncontent-type: application/json\r\n" % len(body)
+            self._send(turn, status, about + _lines(headers), body)
         else:
             asked.failed(outcome)
             self._fail(turn, outcome)
@@ -224,22 +217,19 @@ class Shortcut(HttpToolsProtocol):
         if not isinstance(error, Refusal | EventStoreError):
             self.logger.error("a command failed by a bug", exc_info=error)
         key = turn.wish.key
-        headers = [] if key is None else [(b"idempotency-key", key.encode())]
-        response = await told(Request({"type": "http", "headers": headers}), error)
-        self._send(turn, response.status_code, response.raw_headers, bytes(response.body))
+        given = [] if key is None else [(b"idempotency-key", key.encode())]
+        response = await told(Request({"type": "http", "headers": given}), error)
+        headers = _lines(response.raw_headers)
+        self._send(turn, response.status_code, headers, bytes(response.body))
 
-    def _send(
-        self, turn: Turn, status: int, headers: Iterable[tuple[bytes, bytes]], body: bytes
-    ) -> None:
+    def _send(self, turn: Turn, status: int, headers: bytes, body: bytes) -> None:
         """Write an answer, and go on with the next request."""
         turn.response_complete = True
         if turn.disconnected or self.transport.is_closing():
             return
-        parts = [STATUS_LINES[status]]
-        for name, value in (*self.server_state.default_headers, *headers):
-            parts += (name, b": ", value, b"\r\n")
-        parts += (b"\r\n" if turn.keep_alive else b"connection: close\r\n\r\n", body)
-        self.transport.write(b"".join(parts))
+        head = _head(status, tuple(self.server_state.default_headers)) + headers
+        end = b"\r\n" if turn.keep_alive else b"connection: close\r\n\r\n"
+        self.transport.write(head + end + body)
         if not turn.keep_alive:
             self.transport.close()
         if self.pipeline or not turn.keep_alive:
@@ -278,6 +268,17 @@ def _command(command: type[Command[Any]], body: bytes) -> Command[Any] | None:
     if not body:
         return None
     try:
-        return command.model_validate(strict_json(body))
+        wanted: Command[Any] = command.__pydantic_validator__.validate_python(strict_json(body))
     except (Problem, ValidationError):
         return None
+    return wanted  # `model_validate` takes half a µs more to call the same
+
+
+@lru_cache(16)
+def _head(status: int, headers: tuple[tuple[bytes, bytes], ...]) -> bytes:
+    """How answers begin until the next second: the status, and the headers that all have."""
+    return b"HTTP/1.1 %d %b\r\n" % (status, HTTPStatus(status).phrase.encode()) + _lines(headers)
+
+
+def _lines(headers: Iterable[tuple[bytes, bytes]]) -> bytes:
+    return b"".join([b"%b: %b\r\n" % header for header in headers])

@@ -150,7 +150,8 @@ class Command(BaseModel, Generic[S]):
         """What its decision will look at beside its own stream; looked up in one trip with it."""
         if not self.referring and type(self).claims is Command.claims:
             return STARTS if self.creates else NOTHING  # as most do: 0.2 µs instead of 0.7
-        streams = tuple([id_ for _, _, id_ in self.references()])
+        named = [getattr(self, name) for name in self.referring]
+        streams = tuple([id_ for id_ in named if id_ is not None])
         return Looks(streams, tuple(self.claims()), self.creates)
 
     def fields(self) -> dict[str, Any]:

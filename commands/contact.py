@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 from uuid import UUID
 
+from pydantic import Field
+
 from commands.base import Command, On, Reference, World
 from commands.custom_fields import CustomValues, custom_changes, custom_values
 from commands.merger import merged_into, must_have_none_merged, must_stand_alone
@@ -52,7 +54,7 @@ class CreateContact(Command[Contact], creates=True):
     lead_id: Reference[Lead] | None = None
     customer_id: Reference[Customer] | None = None
     role: Role = "other"
-    custom: CustomValues = {}
+    custom: CustomValues = Field(default_factory=dict)
 
     example = {
         "name": "Ann Example",

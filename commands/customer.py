@@ -52,7 +52,7 @@ class CreateCustomer(Command[Customer], creates=True):
     annual_revenue: Amount | None = None
     parent_id: Reference[Customer] | None = None
     owner: Reference[User] | None = None
-    custom: CustomValues = {}
+    custom: CustomValues = Field(default_factory=dict)
 
     example = {
         "name": "Example Ltd",

@@ -62,7 +62,7 @@ class OpenDeal(Command[Deal], creates=True):
     expected_close: Day | None = None
     owner: Reference[User] | None = None
     product: Line | None = None
-    custom: CustomValues = {}
+    custom: CustomValues = Field(default_factory=dict)
 
     example = {
         "name": "Example Ltd: 40 seats",

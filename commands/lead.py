@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from pydantic import Field
+
 from commands.base import Command, Reference, World
 from commands.custom_fields import CustomValues, custom_changes, custom_values
 from commands.rules import QUALIFICATION, Qualification
@@ -59,7 +61,7 @@ class CaptureLead(Command[Lead], creates=True):
     country: Country | None = None
     source: Line
     campaign_id: Reference[Campaign] | None = None
-    custom: CustomValues = {}
+    custom: CustomValues = Field(default_factory=dict)
 
     example = {
         "name": "Ann Example",

@@ -66,7 +66,7 @@ class OpenTicket(Command[Ticket], creates=True):
     priority: Priority = "normal"
     category: Line | None = None
     follow_up_of: Reference[Ticket] | None = None
-    custom: CustomValues = {}
+    custom: CustomValues = Field(default_factory=dict)
 
     example = {
         "customer_id": "00000000-0000-4000-8000-000000000004",

@@ -35,7 +35,7 @@ YEAR = re.compile(r"\d{4}-", re.ASCII)
 DIGITS = re.compile(r"-?(0|[1-9]\d*)(\.\d+)?", re.ASCII)
 CONTROL = re.compile("[\x00-\x1f\x7f-\x9f]")
 PLAIN_EMAIL = re.compile(
-    r"[a-zA-Z0-9_+-]+(\.[a-zA-Z0-9_+-]+)*@([a-z0-9]+(-[a-z0-9]+)*\.)+(?P<top>[a-z]{2,})"
+    r"[a-zA-Z0-9_+-]++(?:\.[a-zA-Z0-9_+-]++)*+@(?:[a-z0-9]++(?:-[a-z0-9]++)*+\.)++([a-z]{2,})"
 )
 PLAIN_EMAIL_LENGTH_MAX = 63
 LINE_LENGTH_MAX = 200
@@ -99,9 +99,9 @@ def _plain(number: Decimal) -> Decimal:
 
 def _email(text: str) -> str:
     # Most addresses are such that there is nothing to normalize; to see that at a glance takes
-    # 1 µs instead of 40, twice for each lead.
+    # 0.4 µs instead of 40, twice for each lead.
     plain = PLAIN_EMAIL.fullmatch(text) if len(text) <= PLAIN_EMAIL_LENGTH_MAX else None
-    if plain and plain["top"] not in SPECIAL_USE_DOMAIN_NAMES:
+    if plain and plain[1] not in SPECIAL_USE_DOMAIN_NAMES:
         return text
     try:
         return validate_email(text, check_deliverability=False).normalized

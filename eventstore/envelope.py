@@ -25,6 +25,7 @@ MASK = ~(0xF << 76 | 0b11 << 62)
 BITS_V7 = 0x7 << 76 | 0b10 << 62
 UNIQUE = Chance(10)
 UNKNOWN = SafeUUID.unknown  # looking it up in its class takes longer than making an id
+put_number, put_safety = UUID.__dict__["int"].__set__, UUID.__dict__["is_safe"].__set__
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,10 +106,10 @@ def written(id: UUID) -> str:
 
 
 def id_of(value: int) -> UUID:
-    """`UUID(int=value)` in a quarter of the time."""
+    """`UUID(int=value)` in a third of the time."""
     made = object.__new__(UUID)
-    object.__setattr__(made, "int", value)
-    object.__setattr__(made, "is_safe", UNKNOWN)
+    put_number(made, value)
+    put_safety(made, UNKNOWN)
     return made
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+
+from msgspec import Struct, field
 
 from eventstore.envelope import derived, event_id, uuid7
 
@@ -30,8 +31,7 @@ class Addressed(Protocol):
         """What happened there."""
 
 
-@dataclass(frozen=True, slots=True)
-class IdempotencyKey:
+class IdempotencyKey(Struct, frozen=True):
     """A client's word for one wish: `scope` is who asks what of whom, `digest` the body.
 
     It is stored as it is: doors give a keyed hash of what a client sent, which may name a person.
@@ -45,8 +45,7 @@ class IdempotencyKey:
     kept beside it, only what was refused, or true already."""
 
 
-@dataclass(frozen=True, slots=True)
-class Context:
+class Context(Struct, frozen=True):
     """Who asks, because of what, and how often it may count."""
 
     actor: UUID
@@ -70,7 +69,7 @@ class Context:
         return derived(self.command_id, str(number))
 
 
-class Looks(NamedTuple):
+class Looks(Struct, frozen=True):
     """What a decision will look at beside its own stream, as far as it can be told beforehand.
 
     It is looked up for the whole batch in one trip; what was not told costs a trip each.
@@ -106,7 +105,7 @@ NOTHING = Looks()
 STARTS = Looks(starts=True)
 
 
-class Intent(NamedTuple):
+class Intent(Struct, frozen=True):
     """A decision waiting for its turn."""
 
     stream_id: UUID

@@ -31,6 +31,8 @@ VALUES = st.recursive(
 @given(VALUES, st.sampled_from([True, False]))
 @example({"amount": 0.1, "share": -0.0}, False)
 @example(["x", {"y": 2**63}], False)
+@example([{"y": [None, True, -(2**63), 2**64, 0.1]}], False)
+@example({"name": "Zoë \x7f", "share": 12.50}, True)
 def test_the_quick_way_reads_what_the_exact_way_reads(value: Any, escaped: Any):
     text = json.dumps(value, ensure_ascii=escaped).encode("utf-8", "surrogatepass")
     try:
@@ -61,7 +63,21 @@ def test_no_digit_is_lost(text: bytes, value: Any):
 
 
 @pytest.mark.parametrize(
-    "text", [b"", b"{", b'{"a": NaN}', b'"\\ud800"', b'"\\u0000"', b"[" * 5000, b"\xff", b"[1,]"]
+    "text",
+    [
+        b"",
+        b"{",
+        b'{"a": NaN}',
+        b'"\\ud800"',
+        b'{"a": ["\\uDC00"]}',
+        b'"\\u0000"',
+        b'{"\\u0000": 1}',
+        b"[" * 5000,
+        b"[" * 1020 + b"]" * 1020,
+        b"\xff",
+        b"[1,]",
+        b'{"a": {"b": [9223372036854775808]}}',
+    ],
 )
 def test_what_cannot_be_kept_is_refused(text: bytes):
     with pytest.raises(Problem):

@@ -108,6 +108,21 @@ FAULTS: dict[str, tuple[str, str, dict[str, Any]]] = {
     "an unknown lead": ("POST", QUALIFY, {"json": BANT}),
     "no id": ("POST", "/leads/one/qualify", {"json": BANT}),
     "an id that is none": ("POST", f"/leads/{'x' * 36}/qualify", {"json": BANT}),
+    "an id in other pieces": (
+        "POST",
+        "/leads/018f000-00000-7000-8000-000000000001/qualify",
+        {"json": BANT},
+    ),
+    "an id with a digit of another kind": (
+        "POST",
+        "/leads/018f0000-0000-7000-8000-0000_0000001/qualify",
+        {"json": BANT},
+    ),
+    "an id in braces": (
+        "POST",
+        "/leads/{018f0000000070008000000000000001}/qualify",
+        {"json": BANT},
+    ),
     "no such verb": ("POST", f"{SOMEWHERE}/praise", {"json": BANT}),
     "another method": ("PUT", QUALIFY, {"json": BANT}),
     "a key with blanks": ("POST", QUALIFY, {"json": BANT, "headers": {"Idempotency-Key": "a b"}}),
@@ -203,6 +218,28 @@ def test_an_answer_is_the_same_to_the_byte_on_either_way(address, key, ann: http
     ]
     assert lines[0] == lines[1]
     assert b"connection: close" in lines[0]
+
+
+@pytest.mark.usefixtures("ann")
+def test_a_header_that_is_said_twice_goes_the_long_way(address, key, taken):
+    asked = request(f"/leads/{uuid4()}/capture", LEAD, key, "X-Trace: 1", "X-Trace: 2", CLOSE)
+    [told] = answers(address, asked, number=1)
+    assert told.startswith(b"HTTP/1.1 201 ")
+    assert len(taken) == 1
+
+
+@pytest.mark.usefixtures("ann")
+def test_who_waits_to_be_told_to_go_on_is_told(address, key):
+    asked = request(f"/leads/{uuid4()}/capture", LEAD, key, "Expect: 100-continue", CLOSE)
+    head, _, body = asked.partition(b"\r\n\r\n")
+    told = answers(address, head + b"\r\n\r\n", body, number=2)
+    assert [one[9:12] for one in told] == [b"100", b"201"]
+
+
+def test_an_id_may_be_written_in_capitals(ann: httpx.Client):
+    lead = ann.post("/leads", json=LEAD).headers["Location"]
+    told = ann.post(f"/leads/{lead.rpartition('/')[2].upper()}/qualify", json=BANT)
+    assert (told.status_code, told.json()["id"]) == (200, lead.rpartition("/")[2])
 
 
 @pytest.mark.usefixtures("ann")

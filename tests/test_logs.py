@@ -4,12 +4,24 @@ from __future__ import annotations
 
 import asyncio
 import io
+import json
+import sys
 import threading
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
 
+import pytest
 import structlog
 from structlog.testing import capture_logs
 
 from eventstore.logs import TOGETHER_SECONDS, Lines, configure
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+SOON = timedelta(seconds=60)
 
 
 class Written(io.BytesIO):
@@ -70,6 +82,51 @@ def test_lines_of_threads_and_loops_are_whole_and_none_is_lost():
     assert len(said) == 2000
     for who in ("loop", "thread-0", "thread-1", "thread-2"):
         assert [line for line in said if line.startswith(who)] == [f"{who} {n}" for n in range(500)]
+
+
+@pytest.fixture
+def said(monkeypatch) -> Iterator[Callable[[], list[Any]]]:
+    """What programs get to read of the lines of this process."""
+    before, file = structlog.get_config(), io.BytesIO()
+    monkeypatch.setattr(sys, "__stderr__", io.TextIOWrapper(file))
+    yield lambda: [json.loads(line) for line in file.getvalue().splitlines()]
+    structlog.configure(**before)
+
+
+def test_a_line_says_what_happened_how_grave_it_is_and_when(said):
+    configure()
+    log = structlog.get_logger()
+    log.info("command", stream=UUID(int=7), share=Decimal("0.5"))
+    log.bind(process="learn").warning("ended", code=1)
+    first, second = said()
+    assert abs(datetime.now(UTC) - datetime.fromisoformat(first.pop("timestamp"))) < SOON
+    assert first == {
+        "event": "command",
+        "stream": str(UUID(int=7)),
+        "share": "Decimal('0.5')",
+        "level": "info",
+    }
+    assert (second["event"], second["level"]) == ("ended", "warning")
+    assert (second["process"], second["code"]) == ("learn", 1)
+
+
+def test_an_exception_is_said_with_where_it_came_from(said):
+    configure()
+    try:
+        int("nobody")
+    except ValueError:
+        structlog.get_logger().exception("not taken", number=3)
+    [line] = said()
+    assert (line["event"], line["level"], line["number"]) == ("not taken", "error", 3)
+    assert line["exception"].startswith("Traceback ")
+    assert line["exception"].endswith("with base 10: 'nobody'")
+
+
+def test_who_asks_for_quiet_hears_warnings_only(said):
+    configure(quiet=True)
+    structlog.get_logger().info("command")
+    structlog.get_logger().warning("ended")
+    assert [line["event"] for line in said()] == ["ended"]
 
 
 def test_a_process_may_be_configured_again():

@@ -80,7 +80,7 @@ def demo(
         if once:
             raise typer.Exit(0 if demonstration.good else 1)
         _invite(console, listening.getsockname()[1])
-        configure()
+        configure(quiet=True)
         run(data, url, listening, zone=DEFAULT_ZONE, anchors=())
 
 
