@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING
 from uuid import UUID, uuid4
 
 import pytest
 
-from api.auth import ApiKeys
+from api.auth import TRUSTED_SECONDS, ApiKeys
 from commands.lead import CaptureLead, QualifyLead
 from eventstore.workspace import Workspace
 from tests.doors import Client, a_node
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from api.node import Node
 
@@ -66,6 +67,44 @@ def test_a_key_revoked_elsewhere_opens_nothing_for_long(
         assert ann.get("/leads").status_code == 200
         cursor.execute("UPDATE api_key SET revoked_at = now()")
         assert ann.get("/leads").status_code == 401
+
+
+def until(so: Callable[[], object]) -> None:
+    """Wait for what another thread does."""
+    deadline = time.monotonic() + 30
+    while not so():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def test_a_key_in_use_is_looked_up_again_while_it_is_believed(node: Node):
+    clock = [0.0]
+    keys = ApiKeys(node.workspace, lambda: clock[0])
+    token, other = keys.create(ANN, "phone"), keys.create(ANN, "tablet")
+    assert keys.recall(token) is None
+    found = keys.identify(token)
+    assert found == keys.recall(token) == keys.identify(token)
+    assert keys.identify(other) == found
+    clock[0] = 0.6 * TRUSTED_SECONDS
+    assert keys.recall(token) == found
+    clock[0] = 1.1 * TRUSTED_SECONDS
+    until(lambda: keys.recall(token) == found)
+    assert keys.recall(other) is None  # nobody had asked for it
+
+
+def test_a_key_revoked_elsewhere_is_no_longer_believed_once_that_is_seen(node: Node):
+    clock = [0.0]
+    here, elsewhere = ApiKeys(node.workspace, lambda: clock[0]), ApiKeys(node.workspace)
+    token = here.create(ANN, "watch")
+    assert here.identify(token)
+    id_ = next(key.id for key in here.list() if key.label == "watch")
+    elsewhere.revoke(id_)
+    clock[0] = 0.4 * TRUSTED_SECONDS
+    assert here.recall(token)
+    clock[0] = 0.6 * TRUSTED_SECONDS
+    until(lambda: here.recall(token) is None)
+    clock[0] = 0.0
+    assert here.recall(token) is None
 
 
 def test_the_database_knows_no_key(node: Node):
