@@ -180,3 +180,5 @@ class PersonalProjection(Projection):
                 carried.settle()
             records = batch.frames[SubjectForgotten]["record_ids"]
             self.store.erase(self._personal, [id for ids in records for id in orjson.loads(ids)])
+            for carried in self._carried.values():
+                carried.forget()

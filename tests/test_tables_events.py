@@ -13,7 +13,8 @@ from pydantic import Field
 from domain.base import Event, State
 from domain.custom_fields import CustomFieldsDeclared, custom_fields_id
 from domain.deal import DealAmountChanged
-from domain.lead import LeadCaptured, LeadCustomFieldsSet
+from domain.lead import LeadCaptured, LeadCustomFieldsSet, LeadQualified
+from domain.subject import SubjectForgotten
 from eventstore.envelope import RecordedEvent
 from projections.base import Dimension, FactTable, assign, envelope, field, row, state
 from projections.deal import amount_change, deal
@@ -141,6 +142,25 @@ def test_a_personal_value_that_cannot_be_opened_is_named(tmp_path: Path, text: s
     assert [row["position"] for row in found] == [1]
     assert text not in found[0]["error"]
     assert (name, email) == (None, event.email)
+
+
+def test_what_was_forgotten_does_not_come_back_with_the_next_event(tmp_path: Path):
+    captured: Any = random_event(dice(1), LeadCaptured)
+    qualified: Any = random_event(dice(2), LeadQualified)
+    key = UUID(int=9)
+    forgotten = SubjectForgotten(record_id=key, reason="-", key_ids=(), record_ids=(STREAM,))
+    log = [
+        recorded(1, captured),
+        replace(recorded(2, forgotten, key), version=1),
+        replace(recorded(3, qualified), version=2),
+    ]
+    names = []
+    tables = Tables(tmp_path, unseal())
+    for each in log:
+        tables.apply(arrow([each]))
+        names.append(tables.database.query("SELECT name FROM lead_personal", personal=True).item())
+    tables.close()
+    assert names == [captured.name, None, None]
 
 
 def test_a_custom_field_becomes_a_column_as_soon_as_it_is_declared(tmp_path: Path):
