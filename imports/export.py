@@ -11,7 +11,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from domain.contact import ContactMerged, ContactUnmerged
+from domain.contact import ContactArchived, ContactMerged, ContactUnmerged
 from domain.customer import CustomerClosed, CustomerMerged, CustomerUnmerged
 from domain.subject import SubjectHeld, SubjectReleased
 from domain.ticket import TicketMerged, TicketUnmerged
@@ -197,7 +197,7 @@ class Export:
             self._take(held)
 
     def _heed(self, recorded: RecordedEvent) -> None:
-        """Who is merged can be unmerged; customers that are, are closed with the survivor."""
+        """Who is merged can be unmerged; customers are closed, and contacts archived, as one."""
         match recorded.event:
             case CustomerMerged() | ContactMerged() | TicketMerged():
                 self._merged.add(recorded.stream_id)
@@ -239,7 +239,7 @@ class Export:
     def _comes_along(self, recorded: RecordedEvent) -> bool:
         """Whether an event is part of the answer to a wish that another one stands for."""
         merged = recorded.stream_id in self._merged
-        if isinstance(recorded.event, CustomerClosed) and merged:
+        if isinstance(recorded.event, CustomerClosed | ContactArchived) and merged:
             return True
         if isinstance(recorded.event, CustomerUnmerged | ContactUnmerged | TicketUnmerged):
             return not merged  # the merger is not exported, which was told
